@@ -1,0 +1,1 @@
+"""Where: the official tree of territory, by Kemendagri code."""

@@ -1,0 +1,1 @@
+"""What happened: one gapless log per kelurahan, and the record of what admins did."""

@@ -1,0 +1,124 @@
+"""Writing the journal: lock the heads, append facts, tell the subscribers; all in the caller's transaction."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col
+
+from app.journal.facts import Author, Fact, Recorded
+from app.journal.models import Administration, Entry, LogHead, Text
+from app.kit.house import Work
+from app.kit.ids import new_id
+
+
+def lock(session: Session, logs: Iterable[str]) -> dict[str, LogHead]:
+    """Locks the heads of these logs until commit, in code order; from here on nobody else writes to them."""
+    wanted = sorted(set(logs))
+    heads = _locked(session, wanted)
+    missing = [log for log in wanted if log not in heads]
+    if missing:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(LogHead).on_conflict_do_nothing()
+        session.connection().execute(statement, [{"log": log, "position": 0, "next_number": 1} for log in missing])
+        heads = _locked(session, wanted)
+    return heads
+
+
+def _locked(session: Session, logs: Sequence[str]) -> dict[str, LogHead]:
+    statement = (
+        select(LogHead)
+        .where(col(LogHead.log).in_(logs))
+        .order_by(col(LogHead.log))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {head.log: head for head in session.scalars(statement)}
+
+
+class Draft:
+    """Facts of one unit of work, gathered in order and written together: statements do not grow with their number."""
+
+    def __init__(self, work: Work[Any], heads: Mapping[str, LogHead]) -> None:
+        self._work = work
+        self._heads = heads
+        self._recorded: list[Recorded] = []
+
+    def add(
+        self, log: str, subject: UUID, version: int, author: Author, fact: Fact, happened_at: datetime | None = None
+    ) -> int:
+        """Gives the fact the next position of a locked log, and answers it."""
+        head = self._heads[log]
+        head.position += 1
+        self._recorded.append(
+            Recorded(log, head.position, subject, version, self._work.now, author, fact, happened_at)
+        )
+        return head.position
+
+    def write(self) -> list[Recorded]:
+        """Writes entries and texts, then tells the subscribers. The heads move with the session's flush."""
+        if not self._recorded:
+            return []
+        session = self._work.session
+        session.flush()
+        texts: list[dict[str, Any]] = []
+        entries = [_row(recorded, texts) for recorded in self._recorded]
+        session.connection().execute(insert(Entry), entries)
+        if texts:
+            session.connection().execute(insert(Text), texts)
+        for subscriber in self._work.house.subscribers:
+            subscriber(self._work, self._recorded)
+        return self._recorded
+
+
+def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
+    data = dict(recorded.fact.data)
+    if recorded.fact.texts:
+        data["texts"] = {}
+        for name, body in recorded.fact.texts.items():
+            text = {"id": new_id(), "salt": secrets.token_hex(16), "body": body}
+            texts.append(text)
+            data["texts"][name] = {"id": str(text["id"]), "hash": salted_hash(str(text["salt"]), body)}
+    author = asdict(recorded.author)
+    author.pop("account_id")
+    return {
+        "log": recorded.log,
+        "position": recorded.position,
+        "subject": recorded.subject,
+        "version": recorded.version,
+        "kind": recorded.fact.kind,
+        "at": recorded.at,
+        "happened_at": recorded.happened_at,
+        "account_id": recorded.author.account_id,
+        "author": author,
+        "data": data,
+    }
+
+
+def salted_hash(salt: str, body: str) -> str:
+    """What a fact keeps of its text: SHA-256 under a salt that is erased together with the text."""
+    return hashlib.sha256(f"{salt}:{body}".encode()).hexdigest()
+
+
+def administration(work: Work[Any], kind: str, subject: str, **data: Any) -> None:
+    """Notes what an admin did, in the same transaction; `data` is plain JSON and holds no secret."""
+    caller = work.caller
+    work.session.add(
+        Administration(
+            id=new_id(),
+            at=work.now,
+            account_id=caller.account_id if caller else None,
+            post_id=caller.post_id if caller else None,
+            kind=kind,
+            subject=subject,
+            data=data,
+        )
+    )
+
+

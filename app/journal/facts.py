@@ -1,0 +1,43 @@
+"""The grammar of facts: a room says what happened, the journal gives it a place in a log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who made a fact, as everybody may read it; `account_id` is None for the system itself."""
+
+    account_id: UUID | None
+    name: str
+    post: str
+    """The post acted under, such as `lurah:35.75.03.1005` or `system`."""
+    acting: bool = False
+    on_behalf_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that happened, in the past tense. `data` is plain JSON without free text; `texts` is the free text."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A fact with its place: `position` in the log, `version` of the record it is about."""
+
+    log: str
+    position: int
+    subject: UUID
+    version: int
+    at: datetime
+    author: Author
+    fact: Fact
+    happened_at: datetime | None = None
+    """When it happened by the clock of whoever recorded it, where that differs from when we received it."""

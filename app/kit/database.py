@@ -1,0 +1,133 @@
+"""One engine, two kinds of transaction: a read, or a write that is committed before anybody is told.
+
+SQLite has one writer. A write takes a lock of this process and then `BEGIN IMMEDIATE`; it never begins as a read that is
+upgraded, because two of those that meet can only fail. Between processes the busy timeout decides.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+from app.kit.refusals import Busy
+from app.kit.settings import Settings
+
+_SQLITE_BUSY_MILLISECONDS = 15_000
+_RETRYABLE = {"40001", "40P01", "23505"}
+"""Serialization failure, deadlock, and a unique value taken by a transaction that we could not see yet."""
+
+
+class Again(Exception):
+    """What was read before locking no longer holds: roll back and run the unit of work again."""
+
+
+class Database:
+    """The store behind one assembled app. `commit(` stands here and nowhere else."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = make_url(settings.database_address)
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._one_writer = threading.Lock()
+        self._patience = settings.pool_wait_seconds
+        options: dict[str, Any] = {
+            "pool_size": settings.pool_size,
+            "max_overflow": 0,
+            "pool_timeout": settings.pool_wait_seconds,
+        }
+        if self.is_sqlite:
+            if url.database:
+                settings.data_dir.mkdir(parents=True, exist_ok=True)
+            options["connect_args"] = {"timeout": _SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False}
+            options["poolclass"] = sqlalchemy.pool.QueuePool
+        self.engine: Engine = sqlalchemy.create_engine(url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A read-only unit of work; whatever it changed is rolled back."""
+        with self._translated(), self.engine.connect() as connection, self._session(connection) as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A unit of work that is committed when the block ends, and rolled back when it raises."""
+        with self._translated(), self._turn(), self.engine.connect() as plain:
+            connection = plain.execution_options(ujung_write=True)
+            with self._session(connection) as session:
+                yield session
+                session.commit()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite: one writer of this process at a time."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._one_writer.acquire(timeout=_SQLITE_BUSY_MILLISECONDS / 1000):
+            raise Busy("The database has been writing for too long.")
+        try:
+            yield
+        finally:
+            self._one_writer.release()
+
+    def _session(self, connection: Connection) -> Session:
+        return Session(bind=connection, autoflush=False, expire_on_commit=False)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlalchemy.exc.TimeoutError as error:
+            raise Busy("All database connections are in use.") from error
+        except OperationalError as error:
+            if _state(error) in _RETRYABLE:
+                raise Again from error
+            if "database is locked" in str(error.orig):
+                raise Busy("The database is being written by another process.") from error
+            raise
+        except DBAPIError as error:
+            if _state(error) in _RETRYABLE:
+                raise Again from error
+            raise
+
+    def ping(self) -> None:
+        """Raises unless the database answers."""
+        with self.read() as session:
+            session.connection().execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN would come too late and be the wrong one
+    for name, value in _SQLITE_PRAGMAS.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+
+
+_SQLITE_PRAGMAS: Mapping[str, str | int] = {
+    "busy_timeout": _SQLITE_BUSY_MILLISECONDS,
+    "journal_mode": "WAL",
+    "foreign_keys": "ON",
+    "synchronous": "FULL",
+    "temp_store": "MEMORY",
+}
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("ujung_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

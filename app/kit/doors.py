@@ -1,0 +1,249 @@
+"""Where HTTP ends: a route parses, calls its door once, and the whole unit of work is done in one hop to a thread.
+
+The door carries headers only. In the thread it finds out who asks (in a read, so that nobody unknown ever holds the
+write lock), runs one query or action, shapes the answer, and commits before the route gets it back.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Header, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from app.kit.database import Again
+from app.kit.house import Caller, Credentials, House, Work
+from app.kit.models import RememberedAnswer
+from app.kit.refusals import Busy, Conflict, IdReused, InvalidRequest, NotModified, Unauthenticated
+
+AnswerT = TypeVar("AnswerT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
+CallerT = TypeVar("CallerT", bound=Caller)
+
+_TRIES = 3
+TOKEN_PATH = "/api/v1/auth/token"
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="Token", description="A token of `POST /api/v1/auth/sessions`.")
+_password = OAuth2PasswordBearer(
+    tokenUrl=TOKEN_PATH, auto_error=False, scheme_name="Name and password", description="For this page's Authorize."
+)
+
+
+class IdempotencyKeyReused(Conflict):
+    code = "idempotency_key_reused"
+    title, judul = "This key came with another request", "Kunci ini sudah dipakai untuk permintaan lain"
+
+
+class BadIfMatch(InvalidRequest):
+    code, title, judul = "bad_if_match", "If-Match is not an ETag of ours", "If-Match bukan ETag dari kami"
+
+
+class Replayed(Exception):
+    """This request was answered before; here is that answer again."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+class Hops:
+    """The threads that may touch the database: as many as there are connections; who waits too long is told so."""
+
+    def __init__(self, size: int, patience: float) -> None:
+        self._size = size
+        self._patience = patience
+        self._limiter: CapacityLimiter | None = None
+        self.count = 0
+
+    async def run(self, work: Callable[[], AnswerT]) -> AnswerT:
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self._size)  # belongs to the running event loop
+        turn = object()
+        try:
+            with anyio.fail_after(self._patience):
+                await self._limiter.acquire_on_behalf_of(turn)
+        except TimeoutError:
+            raise Busy("All database connections are in use.") from None
+        try:
+            self.count += 1
+            return await to_thread.run_sync(work, limiter=CapacityLimiter(1))
+        finally:
+            self._limiter.release_on_behalf_of(turn)
+
+
+class Door(Generic[CallerT]):
+    """One request's way in: `read` for a question, `write` for an action, each once."""
+
+    def __init__(self, request: Request, response: Response, credentials: Credentials) -> None:
+        self.house: House = request.app.state.house
+        self._hops: Hops = request.app.state.hops
+        self._request = request
+        self._response = response
+        self._credentials = credentials
+
+    @property
+    def settings(self) -> Any:
+        return self.house.settings
+
+    async def read(self, question: Callable[[Work[CallerT]], AnswerT]) -> AnswerT:
+        """Answers a question in one read transaction."""
+
+        def hop() -> AnswerT:
+            return self.ask(question)
+
+        return await self._hops.run(hop)
+
+    async def write(
+        self, action: Callable[[Work[CallerT]], ModelT], *, key: UUID | None = None, body: BaseModel | None = None
+    ) -> ModelT:
+        """Runs an action in one write transaction, committed when this returns.
+
+        With `key` (an id the client chose, `body` being what it came with) or an Idempotency-Key header, the first
+        answer is stored in the same transaction and given again.
+        """
+        expected = self.expected_version
+        name, fingerprint = await self._name(key, body)
+
+        def hop() -> ModelT:
+            def remembering(work: Work[CallerT]) -> ModelT:
+                if name is None or work.caller.account_id is None:
+                    return action(work)
+                self._replay(work.session, work.caller.account_id, name, fingerprint)
+                answer = action(work)
+                self._remember(work, name, fingerprint, answer)
+                return answer
+
+            return self.act(remembering, expected)
+
+        return await self._hops.run(hop)
+
+    async def steps(self, work: Callable[[], AnswerT]) -> AnswerT:
+        """One hop for work with slow parts between its transactions (hashing, decoding): `ask` and `act` inside it."""
+        return await self._hops.run(work)
+
+    def ask(self, question: Callable[[Work[CallerT]], AnswerT]) -> AnswerT:
+        """In a thread already: who asks, and the answer, in one read."""
+        now = self.house.clock()
+        with self.house.database.read() as session:
+            work = self._identified(session, now)
+            answer = question(work)
+        self.house.remember_use(work)
+        return answer
+
+    def act(self, action: Callable[[Work[CallerT]], AnswerT], expected_version: int | None = None) -> AnswerT:
+        """In a thread already: who asks, in a read; then the action, in a write; again if its ground was taken away."""
+        with self.house.database.read() as session:
+            caller = self._identified(session, self.house.clock()).caller
+        for _ in range(_TRIES):
+            try:
+                with self.house.database.write() as session:
+                    return action(Work(session, caller, self.house.clock(), self.house, expected_version))
+            except Again:
+                continue
+        raise Busy("The record is being moved by others.")
+
+    def _identified(self, session: Session, now: Any) -> Work[CallerT]:
+        nobody: Work[Any] = Work(session, None, now, self.house)  # type: ignore[type-var]  # nobody asks yet
+        caller: Any = self.house.identify(nobody, self._credentials)
+        return Work(session, caller, now, self.house)
+
+    @property
+    def expected_version(self) -> int | None:
+        """The version that If-Match names; `*` names none."""
+        header = self._request.headers.get("if-match", "*").strip()
+        if header == "*":
+            return None
+        match = re.fullmatch(r'(?:W/)?"?(\d{1,9})(?:\.[0-9a-z]{0,32})?"?', header)
+        if match is None:
+            raise BadIfMatch
+        return int(match[1])
+
+    def tag(self, version: int, view: str) -> None:
+        """Sets the ETag "version.view"; raises `NotModified` where the caller already holds it."""
+        etag = f'"{version}.{hashlib.sha256(view.encode()).hexdigest()[:12]}"'
+        known = {each.strip().removeprefix("W/") for each in self._request.headers.get("if-none-match", "").split(",")}
+        if self._request.method in ("GET", "HEAD") and etag in known:
+            raise NotModified(etag)
+        self._response.headers["ETag"] = etag
+
+    def link(self, after: str | None) -> None:
+        """Sets `Link: …; rel="next"` where there is a next page."""
+        if after is not None:
+            target = self._request.url.include_query_params(after=after)
+            self._response.headers["Link"] = f'<{target.path}?{target.query}>; rel="next"'
+
+    async def _name(self, key: UUID | None, body: BaseModel | None) -> tuple[str | None, str]:
+        """What this request calls itself, and a fingerprint of the whole of it."""
+        header = self._request.headers.get("idempotency-key")
+        if key is not None and body is not None:
+            name, content = f"id:{key}", body.model_dump_json().encode()
+        elif header:
+            if not re.fullmatch(r"[\x21-\x7e]{1,190}", header):
+                raise InvalidRequest("Idempotency-Key: 1 to 190 visible ASCII characters.")
+            name, content = f"key:{header}", await self._request.body()
+        else:
+            return None, ""
+        place = f"{self._request.method} {self._request.url.path} {self._credentials.post or ''} "
+        return name, hashlib.sha256(place.encode() + content).hexdigest()
+
+    def _replay(self, session: Session, account: UUID, name: str, fingerprint: str) -> None:
+        known = session.get(RememberedAnswer, (account, name))
+        if known is None:
+            return
+        if known.fingerprint != fingerprint:
+            raise IdempotencyKeyReused if name.startswith("key:") else IdReused
+        raise Replayed(known.status, known.body)
+
+    def _remember(self, work: Work[CallerT], name: str, fingerprint: str, answer: BaseModel) -> None:
+        assert work.caller.account_id is not None
+        route = self._request.scope.get("route")
+        status = getattr(route, "status_code", None) or 200
+        work.session.add(
+            RememberedAnswer(
+                account_id=work.caller.account_id,
+                key=name,
+                fingerprint=fingerprint,
+                status=status,
+                body=answer.model_dump_json(),
+                at=work.now,
+            )
+        )
+
+
+async def _open_door(
+    request: Request,
+    response: Response,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    _password_login: Annotated[str | None, Depends(_password)],
+    x_post: Annotated[UUID | None, Header(description="Which of your posts acts, where you hold several.")] = None,
+) -> Door[Caller]:
+    if bearer is None:
+        raise Unauthenticated
+    return Door(request, response, Credentials(bearer.credentials, x_post))
+
+
+CallerDoor = Annotated[Door[Caller], Depends(_open_door)]
+"""The door of a route for whoever is logged in."""
+
+
+async def _open_public_door(request: Request, response: Response) -> Door[Any]:
+    return Door(request, response, Credentials(None, None))
+
+
+PublicDoor = Annotated[Door[Any], Depends(_open_public_door)]
+"""The door of the few routes that need no login: logging in, and being asked whether the house stands."""
+
+
+def answer_replayed(replayed: Replayed) -> Response:
+    """The first answer again, marked as such."""
+    return Response(
+        replayed.body, replayed.status, headers={"Idempotent-Replayed": "true"}, media_type=JSONResponse.media_type
+    )

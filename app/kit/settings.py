@@ -1,0 +1,62 @@
+"""Every setting, read from the environment (`UJUNG_…`), a `.env` file or secret files; nothing else configures the app."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Each default runs one city on one machine with no set-up."""
+
+    model_config = SettingsConfigDict(env_prefix="UJUNG_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    data_dir: Path = Path("var")
+    """Folder of the embedded database, the photos and the key file."""
+    database_url: str | None = None
+    """SQLAlchemy address of the database; without one, SQLite in `data_dir`."""
+    photos_url: str | None = None
+    """Where photos are stored: an obstore URL such as `s3://bucket/prefix`; without one, `data_dir/photos`."""
+    encryption_keys: SecretStr | None = None
+    """Comma-separated Fernet keys, the newest first; without any, one is made and kept in `data_dir/keys`."""
+    demo_password: SecretStr | None = None
+    """Password of the demo town's accounts; without one, a new one is printed at start."""
+    city: str = "35.75"
+    """Code of the city (kota or kabupaten) whose monitor and mayor this installation serves."""
+
+    docs_login: bool = True
+    """Whether name and password may be given to the docs page's Authorize dialog."""
+    session_days: Annotated[int, Field(ge=1, le=400)] = 90
+    """Days until a device must log in again; phones in the field are offline for days."""
+    login_attempts: str = "10/minute"
+    """Failed logins allowed for one name, in the notation of the `limits` library."""
+    login_attempts_per_address: str = "60/minute"
+    """Failed logins allowed from one network address; an office shares one address."""
+    throttle_storage: str = "memory://"
+    """Where failed logins are counted; a Redis address when several processes serve one city."""
+    password_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Password hashes computed at once; each takes 64 MiB."""
+
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    """Database connections, and so the threads that may use one at once."""
+    pool_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long a request waits for a connection before it is told to come back (503)."""
+    max_body_bytes: Annotated[int, Field(ge=10_000)] = 1_048_576
+    """Largest body of a request that carries no photo."""
+    max_photo_bytes: Annotated[int, Field(ge=10_000)] = 8 * 1_048_576
+    max_photo_megapixels: Annotated[int, Field(ge=1, le=100)] = 40
+
+    local_sample_percent: Annotated[int, Field(ge=0, le=100)] = 10
+    """Share of the problems finished by a kelurahan itself that the kecamatan confirms."""
+    background: bool = True
+    """Whether the API process also runs the worker's rounds; off where `ujung worker` runs beside it."""
+    log_json: bool = False
+    """Log as JSON lines instead of for a terminal."""
+
+    @property
+    def database_address(self) -> str:
+        """The address in use: the one given, or the embedded SQLite file."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ujung.db'}"
