@@ -56,9 +56,7 @@ class Draft:
         """Gives the fact the next position of a locked log, and answers it."""
         head = self._heads[log]
         head.position += 1
-        self._recorded.append(
-            Recorded(log, head.position, subject, version, self._work.now, author, fact, happened_at)
-        )
+        self._recorded.append(Recorded(log, head.position, subject, version, self._work.now, author, fact, happened_at))
         return head.position
 
     def write(self) -> list[Recorded]:
@@ -106,7 +104,7 @@ def salted_hash(salt: str, body: str) -> str:
     return hashlib.sha256(f"{salt}:{body}".encode()).hexdigest()
 
 
-def administration(work: Work[Any], kind: str, subject: str, **data: Any) -> None:
+def administration(work: Work[Any], kind: str, subject: str, /, **data: Any) -> None:
     """Notes what an admin did, in the same transaction; `data` is plain JSON and holds no secret."""
     caller = work.caller
     work.session.add(
@@ -120,5 +118,3 @@ def administration(work: Work[Any], kind: str, subject: str, **data: Any) -> Non
             data=data,
         )
     )
-
-

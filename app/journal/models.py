@@ -15,7 +15,7 @@ class LogHead(SQLModel, table=True):
 
     __tablename__ = "log_head"
 
-    log: str = Field(primary_key=True, sa_type=Code(13))  # type: ignore[call-overload]
+    log: str = Field(primary_key=True, sa_type=Code(13))
     position: int = 0
     next_number: int = 1
     """The next number that a problem of this kelurahan is given, the part behind its code."""
@@ -27,7 +27,7 @@ class Entry(SQLModel, table=True):
     __tablename__ = "journal_entry"
     __table_args__ = (UniqueConstraint("subject", "version"), Index("ix_journal_entry_at", "at"))
 
-    log: str = Field(primary_key=True, sa_type=Code(13), foreign_key="log_head.log")  # type: ignore[call-overload]
+    log: str = Field(primary_key=True, sa_type=Code(13), foreign_key="log_head.log")
     position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     subject: UUID
     version: int
@@ -35,8 +35,8 @@ class Entry(SQLModel, table=True):
     at: datetime = Field(sa_type=Moment)
     happened_at: datetime | None = Field(default=None, sa_type=Moment)
     account_id: UUID | None = None
-    author: dict[str, Any] = Field(sa_type=Document)  # type: ignore[call-overload]
-    data: dict[str, Any] = Field(sa_type=Document)  # type: ignore[call-overload]
+    author: dict[str, Any] = Field(sa_type=Document)
+    data: dict[str, Any] = Field(sa_type=Document)
 
 
 class Text(SQLModel, table=True):
@@ -60,4 +60,4 @@ class Administration(SQLModel, table=True):
     post_id: UUID | None = None
     kind: str = Field(max_length=64)
     subject: str = Field(max_length=200)
-    data: dict[str, Any] = Field(sa_type=Document)  # type: ignore[call-overload]
+    data: dict[str, Any] = Field(sa_type=Document)

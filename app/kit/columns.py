@@ -7,8 +7,16 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, DateTime, Dialect, String
 from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import SQLModel
 
 Member = TypeVar("Member", bound=StrEnum)
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}  # a constraint without a name could not be dropped by a later migration
 
 Document = JSON().with_variant(JSONB(), "postgresql")
 """A JSON document."""
@@ -48,6 +56,10 @@ class EnumText(TypeDecorator[Member]):
     def __init__(self, members: type[Member], length: int = 32) -> None:
         self.members = members
         super().__init__(length)
+
+    @property
+    def python_type(self) -> type[Member]:
+        return self.members
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else self.members(value).value

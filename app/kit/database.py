@@ -1,13 +1,13 @@
 """One engine, two kinds of transaction: a read, or a write that is committed before anybody is told.
 
-SQLite has one writer. A write takes a lock of this process and then `BEGIN IMMEDIATE`; it never begins as a read that is
-upgraded, because two of those that meet can only fail. Between processes the busy timeout decides.
+SQLite has one writer. A write takes a lock of this process and then `BEGIN IMMEDIATE`; it never begins as a read that
+is upgraded, because two of those that meet can only fail. Between processes the busy timeout decides.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, text
@@ -18,6 +18,9 @@ from sqlmodel import Session
 from app.kit.refusals import Busy
 from app.kit.settings import Settings
 
+AnswerT = TypeVar("AnswerT")
+
+_TRIES = 3
 _SQLITE_BUSY_MILLISECONDS = 15_000
 _RETRYABLE = {"40001", "40P01", "23505"}
 """Serialization failure, deadlock, and a unique value taken by a transaction that we could not see yet."""
@@ -65,6 +68,16 @@ class Database:
             with self._session(connection) as session:
                 yield session
                 session.commit()
+
+    def perform(self, unit: Callable[[Session], AnswerT]) -> AnswerT:
+        """Runs a unit of work in a write, and again if its ground was taken away."""
+        for _ in range(_TRIES):
+            try:
+                with self.write() as session:
+                    return unit(session)
+            except Again:
+                continue
+        raise Busy("The record is being moved by others.")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -6,7 +6,10 @@ write lock), runs one query or action, shapes the answer, and commits before the
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -16,9 +19,9 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 from pydantic import BaseModel
-from sqlmodel import Session
+from sqlalchemy import delete, select
+from sqlmodel import Session, col
 
-from app.kit.database import Again
 from app.kit.house import Caller, Credentials, House, Work
 from app.kit.models import RememberedAnswer
 from app.kit.refusals import Busy, Conflict, IdReused, InvalidRequest, NotModified, Unauthenticated
@@ -27,8 +30,9 @@ AnswerT = TypeVar("AnswerT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 CallerT = TypeVar("CallerT", bound=Caller)
 
-_TRIES = 3
-TOKEN_PATH = "/api/v1/auth/token"
+TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - an address
+ANSWERS_ARE_KEPT = timedelta(days=100)
+"""Longer than a token lives by default, so a device that can still speak is still recognised."""
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="Token", description="A token of `POST /api/v1/auth/sessions`.")
 _password = OAuth2PasswordBearer(
@@ -54,16 +58,18 @@ class Replayed(Exception):
         self.body = body
 
 
-class Hops:
-    """The threads that may touch the database: as many as there are connections; who waits too long is told so."""
+class Turns:
+    """So many at once; who waits too long for a turn is told to come back."""
 
-    def __init__(self, size: int, patience: float) -> None:
+    def __init__(self, size: int, patience: float, said: str) -> None:
         self._size = size
         self._patience = patience
+        self._said = said
         self._limiter: CapacityLimiter | None = None
-        self.count = 0
 
-    async def run(self, work: Callable[[], AnswerT]) -> AnswerT:
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Waits for a turn, and has it for this block."""
         if self._limiter is None:
             self._limiter = CapacityLimiter(self._size)  # belongs to the running event loop
         turn = object()
@@ -71,12 +77,24 @@ class Hops:
             with anyio.fail_after(self._patience):
                 await self._limiter.acquire_on_behalf_of(turn)
         except TimeoutError:
-            raise Busy("All database connections are in use.") from None
+            raise Busy(self._said) from None
         try:
-            self.count += 1
-            return await to_thread.run_sync(work, limiter=CapacityLimiter(1))
+            yield
         finally:
             self._limiter.release_on_behalf_of(turn)
+
+
+class Hops:
+    """The threads that may touch the database: as many as there are connections."""
+
+    def __init__(self, size: int, patience: float) -> None:
+        self._turns = Turns(size, patience, "All database connections are in use.")
+        self.count = 0
+
+    async def run(self, work: Callable[[], AnswerT]) -> AnswerT:
+        async with self._turns.one():
+            self.count += 1
+            return await to_thread.run_sync(work, limiter=CapacityLimiter(1))
 
 
 class Door(Generic[CallerT]):
@@ -92,6 +110,10 @@ class Door(Generic[CallerT]):
     @property
     def settings(self) -> Any:
         return self.house.settings
+
+    def for_account(self) -> "Door[CallerT]":
+        """The same request's door for what concerns the caller's own account only."""
+        return Door(self._request, self._response, replace(self._credentials, for_account=True))
 
     async def read(self, question: Callable[[Work[CallerT]], AnswerT]) -> AnswerT:
         """Answers a question in one read transaction."""
@@ -142,16 +164,12 @@ class Door(Generic[CallerT]):
         """In a thread already: who asks, in a read; then the action, in a write; again if its ground was taken away."""
         with self.house.database.read() as session:
             caller = self._identified(session, self.house.clock()).caller
-        for _ in range(_TRIES):
-            try:
-                with self.house.database.write() as session:
-                    return action(Work(session, caller, self.house.clock(), self.house, expected_version))
-            except Again:
-                continue
-        raise Busy("The record is being moved by others.")
+        return self.house.database.perform(
+            lambda session: action(Work(session, caller, self.house.clock(), self.house, expected_version))
+        )
 
     def _identified(self, session: Session, now: Any) -> Work[CallerT]:
-        nobody: Work[Any] = Work(session, None, now, self.house)  # type: ignore[type-var]  # nobody asks yet
+        nobody: Work[Any] = Work(session, None, now, self.house)  # nobody asks yet
         caller: Any = self.house.identify(nobody, self._credentials)
         return Work(session, caller, now, self.house)
 
@@ -212,7 +230,7 @@ class Door(Generic[CallerT]):
                 key=name,
                 fingerprint=fingerprint,
                 status=status,
-                body=answer.model_dump_json(),
+                body=answer.model_dump_json(by_alias=True),
                 at=work.now,
             )
         )
@@ -247,3 +265,15 @@ def answer_replayed(replayed: Replayed) -> Response:
     return Response(
         replayed.body, replayed.status, headers={"Idempotent-Replayed": "true"}, media_type=JSONResponse.media_type
     )
+
+
+def forget_answers(house: House) -> int:
+    """Removes answers remembered for longer than any device keeps trying; answers how many."""
+    before = house.clock() - ANSWERS_ARE_KEPT
+    with house.database.read() as session:
+        old = select(col(RememberedAnswer.account_id)).where(col(RememberedAnswer.at) < before).limit(1)
+        if session.scalar(old) is None:
+            return 0
+    with house.database.write() as session:
+        done = session.connection().execute(delete(RememberedAnswer).where(col(RememberedAnswer.at) < before))
+        return done.rowcount

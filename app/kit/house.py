@@ -38,6 +38,8 @@ class Credentials:
 
     token: str | None
     post: UUID | None
+    for_account: bool = False
+    """Only the caller's own account is concerned, so neither a post nor a changed password is asked for."""
 
 
 Subscriber = Callable[["Work[Any]", Sequence[Any]], None]

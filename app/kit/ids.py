@@ -11,7 +11,7 @@ _last = 0
 
 def new_id() -> UUID:
     """A new UUIDv7: 48 bits of milliseconds, then 74 bits that rise within one millisecond of this process."""
-    global _last
+    global _last  # noqa: PLW0603 - one counter for the process, under its lock
     with _lock:
         candidate = (time.time_ns() // 1_000_000) << 74 | secrets.randbits(73)
         _last = candidate if candidate > _last else _last + 1

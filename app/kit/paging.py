@@ -8,12 +8,13 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, Select, tuple_
+from sqlalchemy import Select, TypeDecorator, tuple_
+from sqlalchemy.types import TypeEngine
 
 from app.kit.refusals import InvalidRequest
 
 ItemT = TypeVar("ItemT")
-RowT = TypeVar("RowT", bound=tuple[Any, ...])
+SelectT = TypeVar("SelectT", bound=Select[*tuple[Any, ...]])
 
 MAXIMUM = 200
 
@@ -36,14 +37,18 @@ class Slice:
     limit: int
     after: str | None
 
-    def apply(self, statement: Select[RowT], *keys: ColumnElement[Any], descending: bool = True) -> Select[RowT]:
+    def apply(self, statement: SelectT, *keys: Any, descending: bool = True) -> SelectT:
         """The statement ordered by `keys` (unique together), from behind the cursor, one row longer than the page."""
         ordered = statement.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(self.limit + 1)
-        if self.after is None:
+        seen = self.seen(*keys)
+        if seen is None:
             return ordered
-        values = _decode(self.after, keys)
-        seen = tuple_(*keys)
-        return ordered.where(seen < values if descending else seen > values)
+        place = tuple_(*keys)
+        return ordered.where(place < seen if descending else place > seen)
+
+    def seen(self, *keys: Any) -> tuple[Any, ...] | None:
+        """What the cursor says of the last row of the page before; None on the first page."""
+        return None if self.after is None else _decode(self.after, keys)
 
     def cut(self, rows: Sequence[ItemT], *keys: str) -> tuple[Sequence[ItemT], str | None]:
         """The rows of this page, and the cursor of the next one; `keys` are the rows' attributes, in order."""
@@ -68,14 +73,22 @@ def _encode(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, keys: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+def _decode(cursor: str, keys: Sequence[Any]) -> tuple[Any, ...]:
     try:
         texts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         if not isinstance(texts, list) or len(texts) != len(keys) or not all(isinstance(each, str) for each in texts):
             raise ValueError(cursor)
-        return tuple(_typed(text, key.type.python_type) for text, key in zip(texts, keys, strict=True))
+        return tuple(_typed(text, _kind(key.type)) for text, key in zip(texts, keys, strict=True))
     except (ValueError, RecursionError) as error:
         raise BadCursor from error
+
+
+def _kind(column_type: TypeEngine[Any]) -> type[Any]:
+    """What a key of this type is in Python; a decorated type that does not say is what it decorates."""
+    kind: type[Any] = column_type.python_type
+    if kind is object and isinstance(column_type, TypeDecorator):
+        return _kind(column_type.impl_instance)
+    return kind
 
 
 def _typed(text: str, kind: type[Any]) -> Any:

@@ -148,11 +148,11 @@ def every_refusal(root: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 def refused(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may say these, besides what every route may say."""
     by_status: dict[int, list[type[Refusal]]] = {}
-    for refusal in (*refusals, InvalidRequest, Busy):
+    said: tuple[type[Refusal], ...] = (*refusals, InvalidRequest, Busy)
+    for refusal in said:
         by_status.setdefault(refusal.status, []).append(refusal)
     return {
         status: {
-            "model": ProblemDetails,
             "description": " · ".join(dict.fromkeys(each.title for each in group)),
             "content": {
                 MEDIA_TYPE: {

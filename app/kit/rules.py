@@ -1,7 +1,7 @@
 """Permissions with two faces: one rule answers for a record (yes or no) and for its table (a WHERE clause).
 
-Atoms are written once with both faces; `&`, `|` and `~` combine both at once, so a list and a detail built from the same
-rule cannot disagree. A rule also knows which kinds of caller it can ever be true for.
+Atoms are written once with both faces; `&`, `|` and `~` combine both at once, so a list and a detail built from the
+same rule cannot disagree. A rule also knows which kinds of caller it can ever be true for.
 """
 
 from collections.abc import Callable, Set
@@ -10,10 +10,11 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, and_, not_, or_
 
-from app.kit.house import Caller
+from app.kit.house import Caller, Work
 from app.kit.refusals import NotPermitted
 
 WhoT = TypeVar("WhoT")
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,13 @@ def only_admin(caller: Caller) -> None:
     """Refuses whoever does not act as admin."""
     if not caller.is_admin:
         raise NotPermitted("Only an admin may do this.")
+
+
+def by_admin(unit: Callable[[Work[Any]], AnswerT]) -> Callable[[Work[Any]], AnswerT]:
+    """The same unit of work, for an admin only."""
+
+    def guarded(work: Work[Any]) -> AnswerT:
+        only_admin(work.caller)
+        return unit(work)
+
+    return guarded

@@ -1,4 +1,4 @@
-"""Every setting, read from the environment (`UJUNG_…`), a `.env` file or secret files; nothing else configures the app."""
+"""Every setting, read from the environment (`UJUNG_…`) or a `.env` file; nothing else configures the app."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Field types for whatever comes from outside: text that a database can hold, numbers that fit, moments that are aware."""
+"""Field types for what comes from outside: text that a database can hold, numbers that fit, moments that are aware."""
 
 import re
 import unicodedata
@@ -33,7 +33,15 @@ Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), A
 
 Reason = Annotated[Prose, Field(max_length=2_000, description="Why, in a sentence people will read.")]
 
-Timestamp = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("outside the years that a calendar has") from error
+
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(_utc)]
 """An RFC 3339 moment with its offset; kept as UTC."""
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

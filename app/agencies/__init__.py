@@ -1,0 +1,1 @@
+"""Who can solve what: agencies, the category tree, and the rules that join them."""

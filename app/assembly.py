@@ -1,0 +1,276 @@
+"""Assembles the house and its HTTP app; the only place that knows every room, the same for API, worker and tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import fastapi_offline
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from app.agencies.routes import router as agencies
+from app.areas.routes import router as areas
+from app.evidence.actions import sweep
+from app.evidence.store import open_store
+from app.kit.clock import Clock, system_clock
+from app.kit.database import Database
+from app.kit.doors import TOKEN_PATH, Door, Hops, PublicDoor, Replayed, answer_replayed, forget_answers
+from app.kit.edge import Edge
+from app.kit.house import House, Subscriber
+from app.kit.migrations import at_head
+from app.kit.refusals import (
+    Busy,
+    NotModified,
+    ProblemDetails,
+    Refusal,
+    Unexpected,
+    answer_refusal,
+    from_http,
+    from_validation,
+    refused,
+)
+from app.kit.settings import Settings
+from app.kit.vault import open_vault
+from app.people.actions.devices import remember_use
+from app.people.passwords import Passwords
+from app.people.queries import identify
+from app.people.routes import router as people
+from app.people.throttle import Throttle
+from app.problems.actions import make_round
+from app.problems.routes import router as problems
+from app.workdays.routes import router as workdays
+
+API = "/api/v1"
+ROUND_SECONDS = 60.0
+_ASSETS = Path(fastapi_offline.__file__).parent / "static"
+_log = structlog.get_logger("ujung")
+
+TAGS = [
+    {"name": "auth", "description": "Masuk, keluar, perangkat, dan jabatan Anda."},
+    {
+        "name": "problems",
+        "description": "Masalah: dicatat kelurahan, diteruskan ke kecamatan, diselesaikan, dikonfirmasi.",
+    },
+    {"name": "assignments", "description": "Disposisi: bagian tiap instansi."},
+    {"name": "areas", "description": "Wilayah resmi menurut kode Kemendagri."},
+    {"name": "agencies", "description": "Instansi, kategori, dan siapa berwenang atas apa."},
+    {"name": "workdays", "description": "Hari kerja dan tenggat."},
+    {"name": "admin", "description": "Pengelolaan akun, jabatan, dan data acuan; tidak ikut menangani masalah."},
+    {"name": "house", "description": "Apakah layanan ini berdiri."},
+]
+
+
+def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Sequence[Subscriber] = ()) -> House:
+    """Opens what one process needs. Nothing is written but the data folder and, on the first start, its key file."""
+    return House(
+        settings=settings,
+        clock=clock,
+        database=Database(settings),
+        vault=open_vault(settings),
+        identify=identify,
+        remember_use=remember_use,
+        subscribers=tuple(subscribers),
+        parts={"photos": open_store(settings), "passwords": Passwords(settings), "throttle": Throttle(settings)},
+    )
+
+
+def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
+    """The HTTP app over a house, its own one where none is given."""
+    standing = house or assemble(settings)
+    app = FastAPI(
+        title="Ujung Tombak",
+        version="1",
+        summary="Masalah wilayah dicatat lurah, disinkronkan dengan kecamatan, diselesaikan instansi.",
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
+        lifespan=_lifespan,
+        generate_unique_id_function=_name_of,
+        swagger_ui_parameters={"persistAuthorization": True, "docExpansion": "none", "filter": True},
+    )
+    app.state.house = standing
+    app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
+    app.add_middleware(Edge, settings=settings)
+    _add_handlers(app)
+    for router in (people, problems, areas, agencies, workdays):
+        app.include_router(router, prefix=API)
+    _add_health(app)
+    _add_docs(app)
+    _complete_document(app, settings)
+    return app
+
+
+def _name_of(route: APIRoute) -> str:
+    return route.name
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    house: House = app.state.house
+    stop = asyncio.Event()
+    rounds = asyncio.create_task(_rounds(house, stop)) if house.settings.background else None
+    yield
+    stop.set()
+    if rounds is not None:
+        await rounds
+    house.database.close()
+
+
+async def _rounds(house: House, stop: asyncio.Event) -> None:
+    """The worker's rounds inside the API process, where no worker runs beside it."""
+    while not stop.is_set():
+        await asyncio.to_thread(do_rounds, house)
+        try:
+            await asyncio.wait_for(stop.wait(), ROUND_SECONDS)
+        except TimeoutError:
+            continue
+
+
+def do_rounds(house: House) -> None:
+    """One round of everything that becomes due by itself. A part that fails is logged and tried again next time."""
+    parts: dict[str, Callable[[House], int]] = {
+        "problems": make_round,
+        "photos": sweep,
+        "answers": forget_answers,
+    }
+    for name, part in parts.items():
+        try:
+            done = part(house)
+        except Exception:  # noqa: BLE001 - the next round must come, whatever went wrong in this one
+            _log.exception("round failed", part=name)
+        else:
+            if done:
+                _log.info("round", part=name, done=done)
+
+
+def _add_handlers(app: FastAPI) -> None:
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return answer_refusal(request, error)
+
+    async def refuse_shape(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer_refusal(request, from_validation(error))
+
+    async def refuse_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer_refusal(request, from_http(error))
+
+    async def fail(request: Request, error: Exception) -> Response:
+        _log.error("unexpected", exc_info=error)
+        return answer_refusal(request, Unexpected())
+
+    async def not_modified(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, NotModified)
+        return Response(status_code=304, headers={"ETag": error.etag})
+
+    async def replay(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Replayed)
+        return answer_replayed(error)
+
+    app.add_exception_handler(Refusal, refuse)
+    app.add_exception_handler(RequestValidationError, refuse_shape)
+    app.add_exception_handler(HTTPException, refuse_http)
+    app.add_exception_handler(NotModified, not_modified)
+    app.add_exception_handler(Replayed, replay)
+    app.add_exception_handler(Exception, fail)
+
+
+class NotReady(Busy):
+    code, title, judul = "not_ready", "Not ready to serve", "Belum siap melayani"
+
+
+class Standing(BaseModel):
+    """The service stands."""
+
+    status: str = Field(examples=["ok"])
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["house"], summary="Is the process alive?", responses=refused())
+    async def read_health() -> Standing:
+        """Answers without looking at anything else."""
+        return Standing(status="ok")
+
+    @app.get("/readyz", tags=["house"], summary="Can it serve?", responses=refused(NotReady))
+    async def read_readiness(door: PublicDoor) -> Standing:
+        """The database answers, and its migrations are at the newest revision."""
+        return await door.steps(lambda: _readiness(door))
+
+
+def _readiness(door: Door[Any]) -> Standing:
+    try:
+        ready = at_head(door.house.database)
+    except Exception as error:
+        _log.warning("not ready", error=str(error))
+        raise NotReady("The database does not answer.") from error
+    if not ready:
+        raise NotReady("The database is not at the newest migration.")
+    return Standing(status="ok")
+
+
+def _add_docs(app: FastAPI) -> None:
+    """The docs pages, with assets of our own: they work without internet."""
+    app.mount("/assets", StaticFiles(directory=_ASSETS), name="assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Ujung Tombak",
+            oauth2_redirect_url="/docs/oauth2-redirect",
+            swagger_js_url="/assets/swagger-ui-bundle.js",
+            swagger_css_url="/assets/swagger-ui.css",
+            swagger_favicon_url="/assets/favicon.png",
+            swagger_ui_parameters=app.swagger_ui_parameters,
+        )
+
+    @app.get("/docs/oauth2-redirect", include_in_schema=False)
+    async def docs_redirect() -> HTMLResponse:
+        return get_swagger_ui_oauth2_redirect_html()
+
+    @app.get("/redoc", include_in_schema=False)
+    async def redoc() -> HTMLResponse:
+        return get_redoc_html(
+            openapi_url="/openapi.json",
+            title="Ujung Tombak",
+            redoc_js_url="/assets/redoc.standalone.js",
+            redoc_favicon_url="/assets/favicon.png",
+            with_google_fonts=False,
+        )
+
+
+def _complete_document(app: FastAPI, settings: Settings) -> None:
+    """Adds to the OpenAPI document what FastAPI cannot know: the shape of refusals, and which ways in are open."""
+    make = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = make()
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {})["ProblemDetails"] = ProblemDetails.model_json_schema()
+            if not settings.docs_login:
+                _without_password(made)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents for extending it
+
+
+def _without_password(document: dict[str, Any]) -> None:
+    document["components"].get("securitySchemes", {}).pop("Name and password", None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "security" in operation:
+                operation["security"] = [each for each in operation["security"] if "Name and password" not in each]
+    document["paths"].pop(TOKEN_PATH, None)

@@ -1,0 +1,1 @@
+"""Bytes of photos: checked, made anew without metadata, and stored before anybody relies on them."""

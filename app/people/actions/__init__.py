@@ -1,0 +1,1 @@
+"""Changing accounts, posts and devices."""

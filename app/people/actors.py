@@ -1,0 +1,104 @@
+"""Who asks: a person, and the post that person acts under."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import Depends
+
+from app.kit.doors import CallerDoor, Door
+from app.people.words import PostKind
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody acting under a post of theirs."""
+
+    account_id: UUID
+    name: str
+    post_id: UUID
+    kind: PostKind
+    area_code: str | None
+    agency_code: str | None
+    acting: bool
+    session_id: UUID
+    must_change_password: bool
+    last_used_at: datetime | None = None
+    """When their device was last noted as used."""
+
+    @property
+    def is_admin(self) -> bool:
+        return self.kind is PostKind.ADMIN
+
+    @property
+    def view(self) -> str:
+        """Names what this post may see, such as `lurah:35.75.03.1005`; also how facts name it."""
+        return view(self.kind, self.area_code, self.agency_code)
+
+    @property
+    def office(self) -> str:
+        """The office whose desks are this post's: `kelurahan:…`, `kecamatan:…`, `agency:…`, `city:…` or `admin`."""
+        return office(self.kind, self.area_code, self.agency_code)
+
+
+def view(kind: PostKind, area_code: str | None, agency_code: str | None) -> str:
+    """A post by its kind and place, whoever holds it."""
+    place = area_code or agency_code
+    return f"{kind}:{place}" if place else str(kind)
+
+
+def office(kind: PostKind, area_code: str | None, agency_code: str | None) -> str:
+    """The office a post belongs to."""
+    if kind is PostKind.ADMIN:
+        return "admin"
+    return f"{_OFFICES[kind]}:{area_code or agency_code}"
+
+
+_OFFICES = {
+    PostKind.OPERATOR: "kelurahan",
+    PostKind.LURAH: "kelurahan",
+    PostKind.STAFF: "kecamatan",
+    PostKind.CAMAT: "kecamatan",
+    PostKind.OFFICER: "agency",
+    PostKind.HEAD: "agency",
+    PostKind.MONITOR: "city",
+    PostKind.MAYOR: "city",
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody logged in, for what concerns their own account: no post is needed, nor a password of their own yet."""
+
+    account_id: UUID
+    username: str
+    name: str
+    post_id: UUID | None
+    """The post they would act under, where they hold one."""
+    session_id: UUID
+    must_change_password: bool
+    last_used_at: datetime
+
+    @property
+    def is_admin(self) -> bool:
+        return False
+
+    @property
+    def view(self) -> str:
+        return f"account:{self.account_id}"
+
+
+async def _open_actor_door(door: CallerDoor) -> Door[Actor]:
+    return cast(Door[Actor], door)
+
+
+async def _open_person_door(door: CallerDoor) -> Door[Person]:
+    return cast(Door[Person], door.for_account())
+
+
+ActorDoor = Annotated[Door[Actor], Depends(_open_actor_door)]
+"""The door of a route for whoever acts under a post."""
+
+PersonDoor = Annotated[Door[Person], Depends(_open_person_door)]
+"""The door of the few routes about the caller's own account."""

@@ -1,0 +1,354 @@
+"""Questions about people."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlmodel import Session, col
+
+from app.agencies.models import Agency
+from app.areas.models import Area
+from app.areas.queries import within
+from app.journal.models import Administration
+from app.kit.house import Credentials, Work
+from app.kit.paging import Page, Slice
+from app.kit.refusals import NotFound, NotPermitted, Unauthenticated
+from app.people.actors import Actor, Person
+from app.people.models import Account, DeviceSession, Post
+from app.people.schemas import (
+    AccountOut,
+    AdminAccountOut,
+    AdministrationOut,
+    DeviceOut,
+    HolderOut,
+    MeOut,
+    PlaceOut,
+    PostOut,
+)
+from app.people.words import PostKind
+
+
+class AccountNotFound(NotFound):
+    code, title, judul = "account_not_found", "No such account", "Akun tidak ditemukan"
+
+
+class PostNotFound(NotFound):
+    code, title, judul = "post_not_found", "No such post", "Jabatan tidak ditemukan"
+
+
+class PostNotHeld(NotPermitted):
+    code = "post_not_held"
+    title, judul = "You do not hold the post that X-Post names", "Anda tidak memegang jabatan pada X-Post"
+
+
+class NoPost(NotPermitted):
+    code, title, judul = "no_post", "You hold no post now", "Anda sedang tidak memegang jabatan"
+
+
+class PasswordChangeRequired(NotPermitted):
+    code = "password_change_required"
+    title, judul = "Choose a password of your own first", "Ganti dahulu kata sandi sekali pakai Anda"
+
+
+# -- who asks --------------------------------------------------------------------------------------------------------
+
+
+def identify(work: Work[Any], credentials: Credentials) -> Actor | Person:
+    """Who asks, in one statement.
+
+    The post is the one that X-Post names; without it the latest that is held for good, else the latest that is held
+    as acting. What concerns only the account itself needs no post, nor a password changed.
+    """
+    rows = _session_rows(work.session, credentials.token, work.now) if credentials.token else []
+    if not rows:
+        raise Unauthenticated
+    device, account = rows[0].DeviceSession, rows[0].Account
+    post = _chosen([row.Post for row in rows if row.Post is not None], credentials.post)
+    if credentials.for_account:
+        return Person(
+            account_id=account.id,
+            username=account.username,
+            name=account.name,
+            post_id=post.id if post else None,
+            session_id=device.id,
+            must_change_password=account.must_change_password,
+            last_used_at=device.last_used_at,
+        )
+    if account.must_change_password:
+        raise PasswordChangeRequired
+    if post is None:
+        raise NoPost
+    return Actor(
+        account_id=account.id,
+        name=account.name,
+        post_id=post.id,
+        kind=post.kind,
+        area_code=post.area_code,
+        agency_code=post.agency_code,
+        acting=post.acting,
+        session_id=device.id,
+        must_change_password=account.must_change_password,
+        last_used_at=device.last_used_at,
+    )
+
+
+def _session_rows(session: Session, token: str, now: datetime) -> Sequence[Row[Any]]:
+    """The device and its account, once for each post held; nothing where the token is not, or no longer, good."""
+    statement: Any = (
+        select(DeviceSession, Account, Post)
+        .join(Account, col(Account.id) == col(DeviceSession.account_id))
+        .outerjoin(Post, and_(col(Post.account_id) == col(Account.id), held(now)))
+        .where(col(DeviceSession.token_hash) == hash_of(token), alive(now), col(Account.disabled_at).is_(None))
+    )
+    return session.execute(statement).all()
+
+
+def _chosen(posts: Sequence[Post], wanted: UUID | None) -> Post | None:
+    if wanted is None:
+        return max(posts, key=lambda post: (not post.acting, post.since, post.id), default=None)
+    for post in posts:
+        if post.id == wanted:
+            return post
+    raise PostNotHeld
+
+
+def hash_of(token: str) -> str:
+    """What we keep of a token. It has 256 random bits, so one round of SHA-256 is enough."""
+    return hashlib.sha256(token.encode(errors="backslashreplace")).hexdigest()
+
+
+def alive(now: datetime) -> ColumnElement[bool]:
+    """Devices that are logged in at this moment."""
+    return and_(col(DeviceSession.revoked_at).is_(None), col(DeviceSession.expires_at) > now)
+
+
+def held(now: datetime) -> ColumnElement[bool]:
+    """Posts that are held at this moment."""
+    return and_(col(Post.since) <= now, or_(col(Post.until).is_(None), col(Post.until) > now))
+
+
+def vacant(session: Session, kind: PostKind, area_codes: Iterable[str], now: datetime) -> set[str]:
+    """Those of the areas whose post of this kind nobody holds now, not even an acting holder."""
+    wanted = set(area_codes)
+    if not wanted:
+        return set()
+    statement = (
+        select(col(Post.area_code))
+        .join(Account, col(Account.id) == col(Post.account_id))
+        .where(col(Post.area_code).in_(wanted), col(Post.kind) == kind, held(now), col(Account.disabled_at).is_(None))
+        .distinct()
+    )
+    return wanted - {code for code in session.scalars(statement) if code is not None}
+
+
+# -- one's own account -----------------------------------------------------------------------------------------------
+
+
+def me(work: Work[Person]) -> MeOut:
+    """The caller, the posts they hold, and the one they act under."""
+    caller = work.caller
+    posts = posts_of(work.session, [caller.account_id], work.now)[caller.account_id]
+    return MeOut(
+        account=AccountOut(id=caller.account_id, username=caller.username, name=caller.name),
+        posts=posts,
+        post=next((post for post in posts if post.id == caller.post_id), None),
+        must_change_password=caller.must_change_password,
+    )
+
+
+def devices(session: Session, page: Slice, account_id: UUID, now: datetime, current: UUID | None) -> Page[DeviceOut]:
+    """The devices on which an account is logged in, newest first."""
+    statement = select(DeviceSession).where(col(DeviceSession.account_id) == account_id, alive(now))
+    rows = session.scalars(page.apply(statement, col(DeviceSession.id))).all()
+    items, after = page.cut(rows, "id")
+    shown = [
+        DeviceOut(
+            id=each.id,
+            device=each.device,
+            created_at=each.created_at,
+            last_used_at=each.last_used_at,
+            expires_at=each.expires_at,
+            current=each.id == current,
+        )
+        for each in items
+    ]
+    return Page(items=shown, next=after)
+
+
+def devices_of(work: Work[Any], page: Slice, account_id: UUID) -> Page[DeviceOut]:
+    """The devices of an account that there is."""
+    known_account(work.session, account_id)
+    return devices(work.session, page, account_id, work.now, current=work.caller.session_id)
+
+
+# -- accounts --------------------------------------------------------------------------------------------------------
+
+
+def account_named(session: Session, username: str) -> Account | None:
+    """The account of this name, disabled or not."""
+    return session.scalars(select(Account).where(col(Account.username) == username)).one_or_none()
+
+
+def known_account(session: Session, account_id: UUID) -> Account:
+    """The account of this id."""
+    account = session.get(Account, account_id)
+    if account is None:
+        raise AccountNotFound
+    return account
+
+
+def accounts(session: Session, page: Slice, looked_for: str | None, now: datetime) -> Page[AdminAccountOut]:
+    """Accounts, newest first; those whose username or name holds what is looked for."""
+    statement = select(Account)
+    if looked_for:
+        key = looked_for.lower()
+        statement = statement.where(
+            or_(
+                col(Account.username).contains(key, autoescape=True),
+                func.lower(col(Account.name)).contains(key, autoescape=True),
+            )
+        )
+    rows = session.scalars(page.apply(statement, col(Account.id))).all()
+    items, after = page.cut(rows, "id")
+    posts = posts_of(session, [each.id for each in items], now)
+    return Page(items=[_admin_account(each, posts[each.id]) for each in items], next=after)
+
+
+def account(session: Session, account_id: UUID, now: datetime) -> AdminAccountOut:
+    """One account with the posts it holds now."""
+    found = known_account(session, account_id)
+    return _admin_account(found, posts_of(session, [account_id], now)[account_id])
+
+
+def _admin_account(account: Account, posts: list[PostOut]) -> AdminAccountOut:
+    return AdminAccountOut(
+        id=account.id,
+        username=account.username,
+        name=account.name,
+        must_change_password=account.must_change_password,
+        created_at=account.created_at,
+        disabled_at=account.disabled_at,
+        posts=posts,
+    )
+
+
+def account_out(account: Account) -> AccountOut:
+    return AccountOut(id=account.id, username=account.username, name=account.name)
+
+
+# -- posts -----------------------------------------------------------------------------------------------------------
+
+
+def posts_of(session: Session, account_ids: Collection[UUID], now: datetime) -> dict[UUID, list[PostOut]]:
+    """The posts these accounts hold now, the ones for good before the acting ones, the latest first."""
+    posts: dict[UUID, list[PostOut]] = {account_id: [] for account_id in account_ids}
+    statement = _with_places().where(col(Post.account_id).in_(account_ids), held(now))
+    for row in (
+        session.execute(statement.order_by(col(Post.acting), col(Post.since).desc(), col(Post.id).desc()))
+        if posts
+        else ()
+    ):
+        posts[row.Post.account_id].append(PostOut(**_post(row)))
+    return posts
+
+
+def holders(
+    session: Session,
+    page: Slice,
+    now: datetime,
+    *,
+    kind: PostKind | None = None,
+    area: str | None = None,
+    agency: str | None = None,
+    account_id: UUID | None = None,
+    past: bool = False,
+) -> Page[HolderOut]:
+    """Who holds which post, the latest appointment first; with `past`, also who held them."""
+    statement = _with_places()
+    if kind is not None:
+        statement = statement.where(col(Post.kind) == kind)
+    if area is not None:
+        statement = statement.where(within(col(Post.area_code), area))
+    if agency is not None:
+        statement = statement.where(col(Post.agency_code) == agency)
+    if account_id is not None:
+        statement = statement.where(col(Post.account_id) == account_id)
+    if not past:
+        statement = statement.where(or_(col(Post.until).is_(None), col(Post.until) > now))
+    rows = session.execute(page.apply(statement, col(Post.id))).all()
+    items, after = page.cut(rows, "id")
+    return Page(items=[_holder(row) for row in items], next=after)
+
+
+def holders_by_id(session: Session, ids: Collection[UUID]) -> dict[UUID, HolderOut]:
+    """These holdings, whether current or not."""
+    rows = session.execute(_with_places().where(col(Post.id).in_(ids)))
+    return {row.id: _holder(row) for row in rows}
+
+
+def _with_places() -> Any:
+    return (
+        select(
+            Post,
+            col(Post.id).label("id"),
+            Account,
+            col(Area.name).label("area_name"),
+            col(Agency.name).label("agency_name"),
+        )
+        .join(Account, col(Account.id) == col(Post.account_id))
+        .outerjoin(Area, col(Area.code) == col(Post.area_code))
+        .outerjoin(Agency, col(Agency.code) == col(Post.agency_code))
+    )
+
+
+def _holder(row: Row[Any]) -> HolderOut:
+    return HolderOut(**_post(row), account=account_out(row.Account))
+
+
+def _post(row: Row[Any]) -> dict[str, Any]:
+    post: Post = row.Post
+    return {
+        "id": post.id,
+        "kind": post.kind,
+        "kind_label": post.kind.label,
+        "area": PlaceOut(code=post.area_code, name=row.area_name) if post.area_code else None,
+        "agency": PlaceOut(code=post.agency_code, name=row.agency_name) if post.agency_code else None,
+        "acting": post.acting,
+        "since": post.since,
+        "until": post.until,
+    }
+
+
+# -- the journal of administration -----------------------------------------------------------------------------------
+
+
+def administration(
+    session: Session, page: Slice, *, kind: str | None = None, subject: str | None = None, by: UUID | None = None
+) -> Page[AdministrationOut]:
+    """What admins did, the latest first."""
+    statement: Any = select(
+        Administration, col(Administration.at).label("at"), col(Administration.id).label("id"), Account
+    ).outerjoin(Account, col(Account.id) == col(Administration.account_id))
+    if kind is not None:
+        statement = statement.where(col(Administration.kind) == kind)
+    if subject is not None:
+        statement = statement.where(col(Administration.subject) == subject)
+    if by is not None:
+        statement = statement.where(col(Administration.account_id) == by)
+    rows = session.execute(page.apply(statement, col(Administration.at), col(Administration.id))).all()
+    items, after = page.cut(rows, "at", "id")
+    shown = [
+        AdministrationOut(
+            id=row.Administration.id,
+            at=row.Administration.at,
+            kind=row.Administration.kind,
+            subject=row.Administration.subject,
+            by=account_out(row.Account) if row.Account else None,
+            data=row.Administration.data,
+        )
+        for row in items
+    ]
+    return Page(items=shown, next=after)

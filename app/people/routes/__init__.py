@@ -1,0 +1,9 @@
+"""HTTP of people."""
+
+from fastapi import APIRouter
+
+from app.people.routes import admin, own
+
+router = APIRouter()
+router.include_router(own.router)
+router.include_router(admin.router)

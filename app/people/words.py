@@ -1,0 +1,98 @@
+"""Words of people: posts, usernames, passwords."""
+
+import re
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from app.areas.words import Level
+from app.kit.words import Line
+
+PASSWORD_MINIMUM = 10
+
+
+class PostKind(StrEnum):
+    """An office that a person can hold."""
+
+    OPERATOR = "operator"
+    LURAH = "lurah"
+    STAFF = "staff"
+    CAMAT = "camat"
+    OFFICER = "officer"
+    HEAD = "head"
+    MONITOR = "monitor"
+    MAYOR = "mayor"
+    ADMIN = "admin"
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+    @property
+    def level(self) -> Level | None:
+        """The level of area this post is held in; None where it is held in an agency, or nowhere."""
+        return _LEVELS.get(self)
+
+    @property
+    def in_agency(self) -> bool:
+        return self in (PostKind.OFFICER, PostKind.HEAD)
+
+    @property
+    def has_one_holder(self) -> bool:
+        """Whether only one person at a time holds it for good; acting holders stand beside."""
+        return self in (PostKind.LURAH, PostKind.CAMAT, PostKind.HEAD, PostKind.MAYOR)
+
+
+_LABELS = {
+    PostKind.OPERATOR: "Operator",
+    PostKind.LURAH: "Lurah",
+    PostKind.STAFF: "Staf kecamatan",
+    PostKind.CAMAT: "Camat",
+    PostKind.OFFICER: "Petugas",
+    PostKind.HEAD: "Kepala",
+    PostKind.MONITOR: "Monitor kota (Tapem)",
+    PostKind.MAYOR: "Wali kota",
+    PostKind.ADMIN: "Admin",
+}
+
+_LEVELS = {
+    PostKind.OPERATOR: Level.VILLAGE,
+    PostKind.LURAH: Level.VILLAGE,
+    PostKind.STAFF: Level.DISTRICT,
+    PostKind.CAMAT: Level.DISTRICT,
+    PostKind.MONITOR: Level.REGENCY,
+    PostKind.MAYOR: Level.REGENCY,
+}
+
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _typeable(secret: SecretStr) -> SecretStr:
+    if _UNWRITABLE.search(secret.get_secret_value()):
+        raise ValueError("control characters are not allowed")
+    return secret
+
+
+Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{2,63}$", examples=["lurah.bakalan"])]
+"""The name someone logs in with: lower-case letters, digits, `.` and `-`."""
+
+GivenUsername = Annotated[Line, Field(max_length=64, examples=["lurah.bakalan"])]
+"""A name given at login: any text, so that no shape tells which names exist."""
+
+PersonName = Annotated[Line, Field(max_length=120, examples=["Siti Rahmawati"])]
+
+Password = Annotated[
+    SecretStr, Field(min_length=1, max_length=200, examples=["besok-pagi-kerja-bakti"]), AfterValidator(_typeable)
+]
+
+NewPassword = Annotated[
+    SecretStr,
+    Field(min_length=PASSWORD_MINIMUM, max_length=200, examples=["hujan-di-muara-2026"]),
+    AfterValidator(_typeable),
+]
+
+DeviceName = Annotated[Line, Field(max_length=120, examples=["HP kantor kelurahan"])]
+
+PostId = Annotated[UUID, Field(description="A post someone holds, the value of `X-Post`.")]

@@ -1,0 +1,1 @@
+"""The heart: a problem and its assignments, one aggregate under one lock, moved by two tables of steps."""

@@ -1,0 +1,558 @@
+"""The one write path: lock, load, decide, write; the same for one step of a phone and for 500 of an import."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import insert, select
+from sqlmodel import Session, col
+
+from app.agencies.actions import teach
+from app.agencies.queries import find_agencies, find_categories, responsible_agencies
+from app.agencies.words import CategoryClass
+from app.areas.queries import find as find_areas
+from app.evidence.actions import Prepared
+from app.evidence.actions import record as record_photo
+from app.evidence.models import Photo
+from app.journal.actions import Draft, administration, lock
+from app.journal.facts import Fact
+from app.journal.models import LogHead
+from app.kit.database import Again
+from app.kit.house import House, Work
+from app.kit.ids import new_id
+from app.kit.refusals import IdReused, NotPermitted, Refusal, VersionMismatch
+from app.people.actors import Actor
+from app.problems import policy
+from app.problems.lifecycle import kelurahan, rounds
+from app.problems.lifecycle.context import Context, UnknownCode
+from app.problems.lifecycle.evolve import evolve
+from app.problems.lifecycle.record import Assignment, Problem
+from app.problems.lifecycle.steps import check, check_part, decide, decide_part, stamped_report
+from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reporter
+from app.problems.queries import (
+    AssignmentNotFound,
+    Loaded,
+    ProblemNotFound,
+    author_of,
+    duplicates_to_tell,
+    load,
+    photo_out,
+    photos_of,
+    problem_of,
+    search_words,
+    shape,
+    to_resume,
+    unanswered,
+    unanswered_holds,
+    visible,
+)
+from app.problems.schemas import (
+    AttachIn,
+    CommentIn,
+    CommentOut,
+    PhotoOut,
+    ProblemOut,
+    ReporterIn,
+    ReporterOut,
+    ReportIn,
+    StepOut,
+    StepsIn,
+    StepsOut,
+)
+from app.problems.words import AssignmentVerb, Verb
+from app.workdays.queries import load_calendars, load_limits
+
+BATCH_MAXIMUM = 500
+ROUND_MAXIMUM = 200
+"""Problems that one round of the system looks for, of each kind."""
+AN_ANSWER_TAKES = timedelta(days=3)
+"""Three working days are never shorter; the working days themselves are counted under the lock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """One thing somebody, or the system, wants done to one problem."""
+
+    problem_id: UUID
+    said: BaseModel | None
+    """What is said, in the shape of its verb; None where the system acts by `round`."""
+    part_id: UUID | None = None
+    """The assignment it is said of."""
+    expected_version: int | None = None
+    happened_at: datetime | None = None
+    on_behalf_of: str | None = None
+    round: Callable[[Problem, Context], list[Fact]] | None = None
+
+    @property
+    def is_report(self) -> bool:
+        return isinstance(self.said, ReportIn)
+
+    @property
+    def other_id(self) -> UUID | None:
+        """Another problem that deciding has to look at."""
+        return getattr(self.said, "main", None) or getattr(self.said, "problem", None)
+
+
+Outcome = Problem | Refusal
+
+
+def perform(work: Work[Any], intents: Sequence[Intent]) -> list[Outcome]:
+    """Does all of it in this transaction, one outcome each, in order. A refusal changes nothing and harms no other.
+
+    Statements do not grow with the number of intents. Raises `Again` where a problem left the locked logs meanwhile.
+    """
+    heads = lock(work.session, _logs(work.session, intents))
+    desk = _Desk(work, intents, heads)
+    outcomes: list[Outcome] = []
+    for intent in intents:
+        try:
+            outcomes.append(desk.do(intent))
+        except Refusal as refusal:
+            outcomes.append(refusal)
+    desk.write()
+    return outcomes
+
+
+def perform_one(work: Work[Any], intent: Intent) -> Problem:
+    """The same for one intent, whose refusal is raised."""
+    (outcome,) = perform(work, [intent])
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+def perform_each(house: House, caller: Actor | None, intents: Sequence[Intent]) -> list[Outcome | Exception]:
+    """A batch in a transaction of its own; should it fail unexpectedly, one by one, so that only the culprit fails."""
+    try:
+        return list(
+            house.database.perform(lambda session: perform(Work(session, caller, house.clock(), house), intents))
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the culprit's outcome and nobody else's
+        if len(intents) == 1:
+            return [error]
+        return [outcome for intent in intents for outcome in perform_each(house, caller, [intent])]
+
+
+# -- lock and load ---------------------------------------------------------------------------------------------------
+
+
+def _logs(session: Session, intents: Sequence[Intent]) -> set[str]:
+    """Which logs to lock. Read before the lock, so only a hint; `_Desk` looks again."""
+    named = {intent.said.area for intent in intents if isinstance(intent.said, ReportIn)}
+    named |= {intent.said.area for intent in intents if getattr(intent.said, "verb", None) == Verb.MOVE}  # type: ignore[union-attr]
+    known = set(find_areas(session, named))
+    ids = {intent.problem_id for intent in intents if not intent.is_report}
+    ids |= {intent.said.main for intent in intents if getattr(intent.said, "verb", None) == Verb.MARK_DUPLICATE}  # type: ignore[union-attr]
+    if ids:
+        known |= set(session.scalars(select(col(ProblemRow.area_code)).where(col(ProblemRow.id).in_(ids))))
+    return known
+
+
+class _Desk:
+    """One unit of work on problems: everything read at the start, decided in memory, written at the end."""
+
+    def __init__(self, work: Work[Any], intents: Sequence[Intent], heads: Mapping[str, LogHead]) -> None:
+        self._work = work
+        self._actor: Actor | None = work.caller
+        self._heads = heads
+        self._draft = Draft(work, heads)
+        self._added: list[Any] = []
+        self._new_parts: list[dict[str, Any]] = []
+        session = work.session
+        ids = {intent.problem_id for intent in intents}
+        others = {intent.other_id for intent in intents if intent.other_id}
+        self._loaded = load(session, ids | others, work.now)
+        if any(self._loaded[each].problem.area_code not in heads for each in ids & self._loaded.keys()):
+            raise Again
+        mains = {loaded.problem.main_id for loaded in self._loaded.values() if loaded.problem.main_id}
+        if any(intent.round is rounds.follow_main for intent in intents):
+            self._loaded |= load(session, mains - self._loaded.keys(), work.now)
+        self._problems = {each: loaded.problem for each, loaded in self._loaded.items()}
+        self._changed: dict[UUID, Problem] = {}
+        self._look_up(session, intents, ids)
+
+    def _look_up(self, session: Session, intents: Sequence[Intent], ids: set[UUID]) -> None:
+        said = [intent.said for intent in intents]
+        area_codes = {each.area_code for each in self._problems.values()} | _named(said, "area")
+        self._areas = find_areas(session, area_codes)
+        categories = _named(said, "category")
+        self._categories = find_categories(session, categories) if categories else {}
+        agencies = _named(said, "lead", "agency", "belongs_to", "support", "optional_support")
+        if self._actor is not None and self._actor.agency_code and any(intent.is_report for intent in intents):
+            agencies.add(self._actor.agency_code)
+        self._agencies = find_agencies(session, agencies) if agencies else {}
+        emergencies = {
+            (each.category, each.area)
+            for each in said
+            if isinstance(each, ReportIn)
+            and each.category in self._categories
+            and self._categories[each.category].class_ is CategoryClass.EMERGENCY
+        }
+        self._responsible = responsible_agencies(session, emergencies) if emergencies else {}
+        self._photos = photos_of(session, ids) if _named(said, "photos") else {}
+        self._limits = load_limits(session)
+        self._calendars = load_calendars(
+            session, {code: area.time_zone for code, area in self._areas.items() if len(code) == len("35.75.03.1005")}
+        )
+
+    # -- decide ------------------------------------------------------------------------------------------------------
+
+    def do(self, intent: Intent) -> Problem:
+        """Decides one intent and notes what it makes; raises its refusal."""
+        if isinstance(intent.said, ReportIn):
+            return self._report(intent, intent.said)
+        problem = self._problems.get(intent.problem_id)
+        if problem is None or not self._sees(problem):
+            raise ProblemNotFound
+        if intent.expected_version is not None and intent.expected_version != problem.version:
+            raise VersionMismatch(version=problem.version)
+        context = self._context(problem.area_code, intent)
+        if intent.round is not None:
+            facts = intent.round(problem, context)
+        elif intent.part_id is not None:
+            facts = self._decide_part(problem, intent, context)
+        else:
+            facts = self._decide(problem, intent.said, context)
+        return self._note(problem, facts, intent, context)
+
+    def _sees(self, problem: Problem) -> bool:
+        return self._actor is None or policy.see.holds(self._actor, problem, self._work.now)
+
+    def _decide(self, problem: Problem, said: Any, context: Context) -> list[Fact]:
+        verb, actor = Verb(said.verb), self._actor
+        rule = policy.MAY[verb]
+        if actor is not None and not rule.ever(actor.kind):
+            raise NotPermitted
+        if verb not in (Verb.COMMENT, Verb.ATTACH):
+            check(problem, verb, context)
+        if actor is not None and not rule.holds(actor, problem, context.now):
+            raise NotPermitted
+        if verb is Verb.MARK_DUPLICATE and context.other is not None:
+            self._check_main(context.other, context.now)
+        return decide(problem, said, context)
+
+    def _check_main(self, main: Problem, now: datetime) -> None:
+        """Both problems must lie where the caller may say that they are the same."""
+        if self._actor is not None and not policy.MAY[Verb.MARK_DUPLICATE].holds(self._actor, main, now):
+            raise NotPermitted
+
+    def _decide_part(self, problem: Problem, intent: Intent, context: Context) -> list[Fact]:
+        part = problem.assignment(intent.part_id) if intent.part_id else None
+        said: Any = intent.said
+        if part is None:
+            raise AssignmentNotFound
+        verb, actor = AssignmentVerb(said.verb), self._actor
+        rule = policy.MAY_PART[verb]
+        if actor is not None and not rule.ever(actor.kind):
+            raise NotPermitted
+        check_part(problem, part, verb)
+        if actor is not None and not rule.holds(actor, policy.Part(problem, part), context.now):
+            raise NotPermitted
+        return decide_part(problem, part, said, context)
+
+    def _report(self, intent: Intent, said: ReportIn) -> Problem:
+        context = self._context(said.area, intent)
+        kelurahan.may_report(context, said.area)
+        if said.area not in self._heads:
+            raise UnknownCode("area: unknown, or no longer in force", field="area")
+        if intent.problem_id in self._problems:
+            raise IdReused
+        head = self._heads[said.area]
+        number = f"{said.area}-{head.next_number:04d}"
+        responsible = self._responsible.get((said.category, said.area))
+        facts = kelurahan.report(intent.problem_id, number, said, context, responsible)
+        head.next_number += 1
+        problem = self._note(None, stamped_report(facts, context), intent, context)
+        if said.reporter is not None:
+            sealed = self._work.house.vault.seal(said.reporter.model_dump_json())
+            self._added.append(Reporter(problem_id=problem.id, sealed=sealed))
+        return problem
+
+    def _context(self, area_code: str, intent: Intent) -> Context:
+        calendar = self._calendars.get(area_code)
+        if calendar is None:
+            raise UnknownCode("area: unknown, or not a kelurahan or desa", field="area")
+        other = self._problems.get(intent.other_id) if intent.other_id else None
+        if other is not None and not self._sees(other):
+            other = None
+        if intent.round is rounds.follow_main:
+            main_id = self._problems[intent.problem_id].main_id
+            other = self._problems.get(main_id) if main_id else None
+        return Context(
+            actor=self._actor,
+            author=author_of(self._actor, intent.on_behalf_of),
+            now=self._work.now,
+            calendar=calendar,
+            limits=self._limits,
+            categories=self._categories,
+            agencies=self._agencies,
+            areas=self._areas,
+            photos=self._photos.get(intent.problem_id, frozenset()),
+            other=other,
+            local_sample_percent=self._work.house.settings.local_sample_percent,
+        )
+
+    # -- write -------------------------------------------------------------------------------------------------------
+
+    def _note(self, problem: Problem | None, facts: Sequence[Fact], intent: Intent, context: Context) -> Problem:
+        """Gives the facts their places and keeps what they make of the problem, for the next intent and for the end."""
+        after = problem
+        for fact in facts:
+            before, after = after, evolve(after, fact, context.now, context.author)
+            log = before.area_code if before is not None and fact.kind == "moved_out" else after.area_code
+            position = self._draft.add(log, after.id, after.version, context.author, fact, intent.happened_at)
+            after = replace(after, position=position)
+            self._note_rows(after, fact, context)
+        assert after is not None, "a report makes at least one fact"
+        self._problems[after.id] = after
+        if facts:
+            self._changed[after.id] = after
+        return after
+
+    def _note_rows(self, problem: Problem, fact: Fact, context: Context) -> None:
+        """Rows beside the problem that a fact brings along."""
+        data = fact.data
+        match fact.kind:
+            case "commented":
+                self._added.append(
+                    Comment(
+                        id=UUID(data["comment"]),
+                        problem_id=problem.id,
+                        version=problem.version,
+                        text=fact.texts["text"],
+                        internal=data.get("internal", False),
+                        side=policy.territory_side(self._actor) if self._actor else "territory",
+                        late=data.get("late", False),
+                        account_id=context.author.account_id,
+                        author=context.author.name,
+                        post=context.author.post,
+                        at=context.now,
+                    )
+                )
+            case "attached":
+                self._added.append(
+                    ProblemPhoto(
+                        photo_id=UUID(data["photo"]),
+                        problem_id=problem.id,
+                        version=problem.version,
+                        seen_before=data.get("seen_before", False),
+                        late=data.get("late", False),
+                    )
+                )
+            case "linked":
+                self._added.append(
+                    ProblemLink(problem_id=problem.id, other_id=UUID(data["problem"]), kind=data["link"])
+                )
+            case "authority_decided":
+                agency = data["offers"][0]["agency"]
+                teach(self._work, problem.category_code, problem.city_code, agency, problem.id)
+
+    def write(self) -> None:
+        """Writes what was decided: changed rows, new rows, and the facts."""
+        session = self._work.session
+        new_rows = [_row(problem) for each, problem in self._changed.items() if each not in self._loaded]
+        for each, problem in self._changed.items():
+            if each in self._loaded:
+                self._update(self._loaded[each], problem)
+            else:
+                self._new_parts += [_part_row(part, problem, at) for at, part in enumerate(problem.assignments)]
+        session.flush()
+        if new_rows:
+            session.connection().execute(insert(ProblemRow), new_rows)
+        if self._new_parts:
+            session.connection().execute(insert(AssignmentRow), self._new_parts)
+        session.add_all(self._added)
+        self._draft.write()
+        session.flush()
+
+    def _update(self, loaded: Loaded, problem: Problem) -> None:
+        _copy(_row(problem), loaded.row)
+        for sequence, part in enumerate(problem.assignments):
+            if part.id in loaded.parts:
+                _copy(_part_row(part, problem, sequence), loaded.parts[part.id])
+            else:
+                self._new_parts.append(_part_row(part, problem, sequence))
+
+
+_ROW_FIELDS = tuple(each.name for each in fields(Problem) if each.name not in ("assignments", "lurah_vacant"))
+_PART_FIELDS = tuple(each.name for each in fields(Assignment))
+
+
+def _row(problem: Problem) -> dict[str, Any]:
+    row = {name: getattr(problem, name) for name in _ROW_FIELDS}
+    return row | {
+        "state": problem.state,
+        "desk": problem.desk,
+        "lead_agency": problem.lead_agency,
+        "district_code": problem.district_code,
+        "city_code": problem.city_code,
+        "words": search_words(
+            problem.number, problem.title, problem.address, problem.landmark, problem.source_ref, problem.description
+        ),
+    }
+
+
+def _part_row(part: Assignment, problem: Problem, sequence: int) -> dict[str, Any]:
+    row = {name: getattr(part, name) for name in _PART_FIELDS}
+    return row | {"problem_id": problem.id, "sequence": sequence}
+
+
+def _copy(values: Mapping[str, Any], row: Any) -> None:
+    """Sets what differs, so that an unchanged column is not written."""
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+
+
+def _named(said: Sequence[Any], *names: str) -> set[Any]:
+    """Every value that these shapes give under these names."""
+    found: set[Any] = set()
+    for each in said:
+        for name in names:
+            value = getattr(each, name, None)
+            if isinstance(value, tuple):
+                found.update(value)
+            elif value is not None:
+                found.add(value)
+    return found
+
+
+# -- what routes call ------------------------------------------------------------------------------------------------
+
+
+def report(work: Work[Actor], said: ReportIn) -> ProblemOut:
+    """Records a problem."""
+    return shape(work, [perform_one(work, Intent(problem_id=said.id or new_id(), said=said))])[0]
+
+
+def step(work: Work[Actor], problem_id: UUID, said: Any) -> ProblemOut:
+    """One verb on a problem."""
+    intent = Intent(problem_id=problem_id, said=said, expected_version=work.expected_version)
+    changed = perform_one(work, intent)
+    return shape(work, [_reread(work, changed)])[0]
+
+
+def steps(work: Work[Actor], said: StepsIn) -> StepsOut:
+    """Several steps in one transaction; each is done or refused by itself."""
+    intents = [Intent(problem_id=each.problem, said=each.step, expected_version=each.version) for each in said.items]
+    outcomes = perform(work, intents)
+    return StepsOut(
+        items=[
+            StepOut(problem=intent.problem_id, done=False, version=None, state=None, refusal=outcome.body())
+            if isinstance(outcome, Refusal)
+            else StepOut(
+                problem=intent.problem_id, done=True, version=outcome.version, state=outcome.state, refusal=None
+            )
+            for intent, outcome in zip(intents, outcomes, strict=True)
+        ]
+    )
+
+
+def step_part(work: Work[Actor], assignment_id: UUID, said: Any) -> ProblemOut:
+    """One verb on an agency's part; answers the problem."""
+    problem_id = problem_of(work.session, assignment_id)
+    intent = Intent(problem_id=problem_id, part_id=assignment_id, said=said, expected_version=work.expected_version)
+    try:
+        changed = perform_one(work, intent)
+    except ProblemNotFound:
+        raise AssignmentNotFound from None
+    return shape(work, [_reread(work, changed)])[0]
+
+
+def _reread(work: Work[Actor], changed: Problem) -> Problem:
+    """Whether the lurah's post is vacant belongs to the area; after a move that is another area."""
+    moved = changed.position and changed.number.partition("-")[0] != changed.area_code
+    return load(work.session, [changed.id], work.now)[changed.id].problem if moved else changed
+
+
+def comment(work: Work[Actor], problem_id: UUID, said: CommentIn) -> CommentOut:
+    """Adds a remark."""
+    named = said if said.id else said.model_copy(update={"id": new_id()})
+    assert named.id is not None
+    if work.session.get(Comment, named.id) is not None:
+        raise IdReused
+    intent = Intent(problem_id=problem_id, said=named, expected_version=work.expected_version)
+    problem = perform_one(work, intent)
+    late = problem.ended_version is not None
+    return CommentOut(
+        id=named.id,
+        problem_id=problem_id,
+        text=named.text,
+        internal=named.internal,
+        late=late,
+        at=work.now,
+        by=work.caller.name,
+        post=work.caller.view,
+    )
+
+
+def check_attachable(work: Work[Actor], problem_id: UUID) -> None:
+    """Before a photo is decoded: whether the caller may add one at all."""
+    visible(work, problem_id)
+
+
+def attach(
+    work: Work[Actor], problem_id: UUID, prepared: Prepared, photo_id: UUID | None, base: int | None
+) -> PhotoOut:
+    """Adds a photo whose bytes are stored. The same photo under the same id again has effect once."""
+    owned = work.session.get(ProblemPhoto, photo_id) if photo_id else None
+    photo = record_photo(work, prepared, photo_id)
+    if owned is not None:
+        if owned.problem_id != problem_id:
+            raise IdReused
+        return photo_out(owned, photo)
+    known = select(col(Photo.id)).where(col(Photo.sha256) == prepared.sha256).limit(1)
+    seen_before = work.session.scalar(known) is not None
+    work.session.flush()
+    said = AttachIn(photo=photo.id, base=base, seen_before=seen_before)
+    perform_one(work, Intent(problem_id=problem_id, said=said, expected_version=work.expected_version))
+    stored = work.session.get(ProblemPhoto, photo.id)
+    assert stored is not None, "the fact brought the row along"
+    return photo_out(stored, photo)
+
+
+def read_reporter(work: Work[Actor], problem_id: UUID) -> ReporterOut:
+    """Who told the kelurahan; that it was read is noted."""
+    problem = visible(work, problem_id).problem
+    if not policy.see_reporter.holds(work.caller, problem, work.now):
+        raise NotPermitted
+    kept = work.session.get(Reporter, problem_id)
+    if kept is None:
+        raise ProblemNotFound("Nobody is named as reporter.")
+    administration(work, "reporter.read", problem.number, problem=str(problem_id))
+    named = ReporterIn.model_validate_json(work.house.vault.open(kept.sealed))
+    return ReporterOut(name=named.name, phone=named.phone)
+
+
+# -- the system's rounds ---------------------------------------------------------------------------------------------
+
+
+def make_round(house: House) -> int:
+    """Does what has become due, one log a transaction; answers how many problems moved."""
+    now = house.clock()
+    with house.database.read() as session:
+        due: list[tuple[str, UUID, Callable[[Problem, Context], list[Fact]]]] = [
+            *((log, each, rounds.confirm_unanswered) for log, each in unanswered(session, now, ROUND_MAXIMUM)),
+            *((log, each, rounds.resume_reviewed) for log, each in to_resume(session, now, ROUND_MAXIMUM)),
+            *(
+                (log, each, rounds.decline_unanswered_holds)
+                for log, each, _part in unanswered_holds(session, now - AN_ANSWER_TAKES, ROUND_MAXIMUM)
+            ),
+            *((log, each, rounds.follow_main) for log, each in duplicates_to_tell(session, ROUND_MAXIMUM)),
+        ]
+        versions = dict(
+            session.execute(
+                select(col(ProblemRow.id), col(ProblemRow.version)).where(
+                    col(ProblemRow.id).in_([each for _, each, _ in due])
+                )
+            )
+        )
+    moved = 0
+    for log in sorted({log for log, _, _ in due}):
+        intents = [Intent(problem_id=each, said=None, round=act) for where, each, act in due if where == log]
+        outcomes = perform_each(house, None, intents)
+        moved += sum(isinstance(each, Problem) and each.version > versions.get(each.id, 0) for each in outcomes)
+    return moved

@@ -1,0 +1,120 @@
+"""What a decision may look at besides the problem: who acts, what time it is, the calendar, and what was looked up."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from app.agencies.models import Agency, Category
+from app.areas.models import Area
+from app.journal.facts import Author, Fact
+from app.kit.refusals import Conflict, NotPermitted, Unprocessable
+from app.people.actors import Actor
+from app.problems.lifecycle.record import Problem
+from app.problems.words import State
+from app.workdays.calendar import Calendar
+from app.workdays.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything is here before deciding begins; a decision reads no database and no clock."""
+
+    actor: Actor | None
+    """None is the system, which acts when a limit has passed."""
+    author: Author
+    now: datetime
+    calendar: Calendar
+    limits: Limits
+    categories: Mapping[str, Category] = field(default_factory=dict)
+    agencies: Mapping[str, Agency] = field(default_factory=dict)
+    areas: Mapping[str, Area] = field(default_factory=dict)
+    photos: Set[UUID] = frozenset()
+    other: Problem | None = None
+    """The main problem, or the one linked to."""
+    local_sample_percent: int = 0
+
+    @property
+    def today(self) -> date:
+        """The day it is in the problem's own time zone."""
+        return self.calendar.local_day(self.now)
+
+    def due(self, problem: Problem, stage: str, start: datetime) -> datetime:
+        """When a stage that began at `start` is due, by the problem's class."""
+        return self.limits.due(self.calendar, problem.class_code, stage, start)
+
+
+class StepNotAllowed(Conflict):
+    code = "step_not_allowed"
+    title, judul = "The problem does not stand where this can be done", "Langkah ini tidak berlaku pada status sekarang"
+
+    def __init__(self, problem: Problem, verb: str) -> None:
+        super().__init__(state=problem.state.value, verb=verb)
+
+
+class TooEarly(Conflict):
+    code, title, judul = "too_early", "Not yet: a limit has to pass first", "Belum waktunya: tenggat belum lewat"
+
+
+class TooLate(Conflict):
+    code, title, judul = "too_late", "The time for this has passed", "Waktunya sudah lewat"
+
+
+class OutsideScope(NotPermitted):
+    code, title, judul = "outside_scope", "This lies outside your area", "Di luar wilayah kewenangan Anda"
+
+
+class ReasonRequired(Unprocessable):
+    code, title, judul = "reason_required", "Say why", "Alasan wajib diisi"
+
+
+class DayNotPossible(Unprocessable):
+    code, title, judul = "day_not_possible", "This day is not possible here", "Tanggal tidak sesuai"
+
+
+class UnknownCode(Unprocessable):
+    code, title, judul = "unknown_code", "This code names nothing in force", "Kode tidak dikenal atau tidak berlaku"
+
+
+def in_force(found: Mapping[str, Any], code: str, what: str) -> Any:
+    """The looked-up record of a code, or the refusal that it is not known or no longer used."""
+    record = found.get(code)
+    if record is None or not getattr(record, "active", True) or getattr(record, "valid_to", None) is not None:
+        raise UnknownCode(f"{what}: unknown, or no longer in force", field=what)
+    return record
+
+
+def desk_until(problem: Problem, context: Context) -> datetime | None:
+    """Until when the office that now has the problem on its desk should have moved it."""
+    lead = problem.lead
+    match problem.state:
+        case State.SUBMITTED:
+            return context.due(problem, "endorse", context.now)
+        case State.HANDLED_LOCALLY:
+            return context.calendar.end_of(problem.target_on) if problem.target_on else problem.due_at
+        case State.FORWARDED | State.ACCEPTED:
+            return context.due(problem, "accept", context.now)
+        case State.RETURNED:
+            return context.due(problem, "clarify", context.now)
+        case State.ASSIGNED:
+            return lead.due_at if lead else None
+        case State.IN_PROGRESS:
+            return problem.due_at
+        case State.ON_HOLD:
+            day = problem.hold_review_on or (lead.hold_review_on if lead else None)
+            return context.calendar.end_of(day) if day else None
+        case State.AWAITING_CONFIRMATION:
+            return context.due(problem, "confirm", context.now)
+        case State.CLOSED if problem.appeal_pending:
+            return context.due(problem, "confirm", context.now)
+    return None
+
+
+def fact(kind: str, texts: Mapping[str, str | None] | None = None, /, **data: Any) -> Fact:
+    """A fact without the members that have nothing to say."""
+    return Fact(
+        kind,
+        {name: value for name, value in data.items() if value is not None},
+        {name: text for name, text in (texts or {}).items() if text is not None},
+    )

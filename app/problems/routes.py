@@ -1,0 +1,344 @@
+"""HTTP of problems: parse, one query or action, shape."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from pydantic import Field
+
+from app.agencies.words import AgencyCode, CategoryClass, CategoryCode
+from app.areas.words import AreaCode
+from app.evidence.actions import receive, store_of
+from app.evidence.models import Photo
+from app.evidence.pictures import (
+    Claim,
+    PhotoFormat,
+    PhotoTooLarge,
+    PhotoTooManyPixels,
+    PhotoUnreadable,
+)
+from app.kit.doors import BadIfMatch, Door, IdempotencyKeyReused
+from app.kit.house import Work
+from app.kit.paging import BadCursor, Page, Slicing
+from app.kit.refusals import (
+    BodyTooLarge,
+    IdReused,
+    NotPermitted,
+    Refusal,
+    Unauthenticated,
+    VersionMismatch,
+    refused,
+)
+from app.kit.words import Line, Timestamp
+from app.people.actors import Actor, ActorDoor
+from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
+from app.problems import actions, queries
+from app.problems.lifecycle.context import (
+    DayNotPossible,
+    OutsideScope,
+    ReasonRequired,
+    StepNotAllowed,
+    TooEarly,
+    TooLate,
+    UnknownCode,
+)
+from app.problems.lifecycle.ending import AppealedBefore, MainNotPossible, ProofRequired, UnknownPhoto
+from app.problems.lifecycle.kecamatan import AuthorityUndecided
+from app.problems.lifecycle.kelurahan import AlreadyAccepted, LocalNotYours, PlaceRequired, SeenInFuture
+from app.problems.lifecycle.parts import AuthorityBinding, LetterRequired, OwnerRequired, PartStepNotAllowed
+from app.problems.queries import AssignmentNotFound, Filters, PhotoNotFound, ProblemNotFound
+from app.problems.schemas import (
+    AssignmentOut,
+    AssignmentStepIn,
+    Base,
+    CommentIn,
+    CommentOut,
+    DeskItemOut,
+    EditIn,
+    HistoryOut,
+    PhotoOut,
+    ProblemItemOut,
+    ProblemOut,
+    ReporterOut,
+    ReportIn,
+    StepIn,
+    StepsIn,
+    StepsOut,
+)
+from app.problems.words import AssignmentState, Priority, State
+
+router = APIRouter(tags=["problems"])
+
+_ANYBODY: tuple[type[Refusal], ...] = (Unauthenticated, NoPost, PostNotHeld, PasswordChangeRequired)
+_WRITE = (*_ANYBODY, NotPermitted, IdempotencyKeyReused, VersionMismatch, BadIfMatch, BodyTooLarge)
+_CONTENT = (
+    UnknownCode,
+    SeenInFuture,
+    PlaceRequired,
+    DayNotPossible,
+    ReasonRequired,
+    ProofRequired,
+    UnknownPhoto,
+)
+_STEP = (
+    *_WRITE,
+    *_CONTENT,
+    ProblemNotFound,
+    OutsideScope,
+    StepNotAllowed,
+    AlreadyAccepted,
+    TooEarly,
+    TooLate,
+    AuthorityUndecided,
+    MainNotPossible,
+    AppealedBefore,
+)
+
+Desk = Annotated[Line, Field(max_length=40, pattern=r"^(mine|(kelurahan|kecamatan|city|agency):[A-Za-z0-9.-]{2,20})$")]
+Words = Annotated[Line, Field(max_length=200)]
+
+
+def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> Callable[[Work[Actor]], ProblemOut]:
+    """The same answer, its version and view set as the response's ETag."""
+
+    def tagging(work: Work[Actor]) -> ProblemOut:
+        problem = answer(work)
+        door.tag(problem.version, queries.view_of(work))
+        return problem
+
+    return tagging
+
+
+@router.post(
+    "/problems",
+    status_code=201,
+    summary="Record a problem",
+    responses=refused(*_WRITE, *_CONTENT, OutsideScope, LocalNotYours, IdReused),
+)
+async def report_problem(body: ReportIn, door: ActorDoor) -> ProblemOut:
+    """An operator's report waits for the lurah; a lurah's goes up, or is handled locally where `local` says how.
+
+    An emergency goes up at once. Sending the same `id` with the same body again has effect once.
+    """
+    return await door.write(_tagged(door, lambda work: actions.report(work, body)), key=body.id, body=body)
+
+
+@router.get("/problems", summary="List problems", responses=refused(*_ANYBODY, BadCursor))
+async def list_problems(
+    door: ActorDoor,
+    slicing: Slicing,
+    area: Annotated[AreaCode | None, Query(description="This area and all below it.")] = None,
+    state: Annotated[list[State] | None, Query(max_length=11)] = None,
+    category: Annotated[CategoryCode | None, Query(description="This category and those below it.")] = None,
+    class_: Annotated[CategoryClass | None, Query(alias="class")] = None,
+    agency: Annotated[AgencyCode | None, Query(description="An agency that has a part in it.")] = None,
+    priority: Priority | None = None,
+    recorded_from: Annotated[date | None, Query(description="First day on which it was recorded.")] = None,
+    recorded_to: Annotated[date | None, Query(description="Last day on which it was recorded.")] = None,
+    words: Annotated[Words | None, Query(description="Each of these begins a word of it.")] = None,
+    overdue: Annotated[bool | None, Query(description="Whether a limit has passed.")] = None,
+    desk: Annotated[Desk | None, Query(description="`mine`, or an office such as `kecamatan:35.75.03`.")] = None,
+    updated_since: Annotated[
+        Timestamp | None, Query(description="For people; not for synchronising, where late commits would be missed.")
+    ] = None,
+) -> Page[ProblemItemOut]:
+    """The problems that your post may see, newest first."""
+    filters = Filters(
+        area=area,
+        state=tuple(state or ()),
+        category=category,
+        class_code=class_,
+        agency=agency,
+        priority=priority,
+        first_day=recorded_from,
+        last_day=recorded_to,
+        words=words,
+        overdue=overdue,
+        desk=desk,
+        updated_since=updated_since,
+    )
+    page = await door.read(lambda work: queries.problems(work, slicing, filters))
+    door.link(page.next)
+    return page
+
+
+@router.post("/problems/steps", summary="Take a step on several problems", responses=refused(*_WRITE))
+async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
+    """Up to 500 steps in one transaction. Each is done or refused by itself; the refused ones say why."""
+    return await door.write(lambda work: actions.steps(work, body))
+
+
+@router.get("/problems/{problem_id}", summary="Read a problem", responses=refused(*_ANYBODY, ProblemNotFound))
+async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
+    """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`)."""
+    return await door.read(_tagged(door, lambda work: queries.problem(work, problem_id)))
+
+
+@router.patch("/problems/{problem_id}", summary="Correct a problem", responses=refused(*_STEP))
+async def edit_problem(problem_id: UUID, body: EditIn, door: ActorDoor) -> ProblemOut:
+    """The verb `edit`: what is left out stays, null clears. Once accepted, a reason is needed."""
+    return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
+
+
+@router.post("/problems/{problem_id}/steps", summary="Take a step", responses=refused(*_STEP))
+async def take_step(problem_id: UUID, body: StepIn, door: ActorDoor) -> ProblemOut:
+    """One verb, as `may` of the problem offers it. Answers the problem as it then stands."""
+    return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
+
+
+@router.get(
+    "/problems/{problem_id}/history",
+    summary="Read what happened",
+    responses=refused(*_ANYBODY, ProblemNotFound, BadCursor),
+)
+async def read_history(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> Page[HistoryOut]:
+    """Every fact about the problem, oldest first, from the journal of its kelurahan."""
+    page = await door.read(lambda work: queries.history(work, problem_id, slicing))
+    door.link(page.next)
+    return page
+
+
+@router.get(
+    "/problems/{problem_id}/comments",
+    summary="List comments",
+    responses=refused(*_ANYBODY, ProblemNotFound, BadCursor),
+)
+async def list_comments(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> Page[CommentOut]:
+    """What was said about the problem to your side, newest first."""
+    page = await door.read(lambda work: queries.comments(work, problem_id, slicing))
+    door.link(page.next)
+    return page
+
+
+@router.post(
+    "/problems/{problem_id}/comments",
+    status_code=201,
+    summary="Comment",
+    responses=refused(*_WRITE, ProblemNotFound, StepNotAllowed, IdReused),
+)
+async def comment_on_problem(problem_id: UUID, body: CommentIn, door: ActorDoor) -> CommentOut:
+    """Whoever sees an open problem may comment. With `base`, so may a device that did not know that it had ended."""
+    return await door.write(lambda work: actions.comment(work, problem_id, body), key=body.id, body=body)
+
+
+@router.post(
+    "/problems/{problem_id}/photos",
+    status_code=201,
+    summary="Send a photo",
+    responses=refused(
+        *_WRITE,
+        ProblemNotFound,
+        StepNotAllowed,
+        IdReused,
+        PhotoTooLarge,
+        PhotoTooManyPixels,
+        PhotoUnreadable,
+        PhotoFormat,
+    ),
+)
+async def send_photo(
+    problem_id: UUID,
+    file: Annotated[UploadFile, File(description="JPEG, PNG, WebP or HEIC.")],
+    door: ActorDoor,
+    id: Annotated[UUID | None, Form(description="A UUIDv7 chosen by the client.")] = None,  # noqa: A002 - the wire's word
+    base: Annotated[Base | None, Form()] = None,
+) -> PhotoOut:
+    """The photo is turned upright and re-encoded; position, camera and whatever else it carried are gone."""
+    data = await file.read()
+    claim = Claim(media_type=file.content_type, file_name=file.filename)
+    expected = door.expected_version
+
+    def take() -> PhotoOut:
+        door.ask(lambda work: actions.check_attachable(work, problem_id))
+        prepared = receive(door.house, data, claim)
+        return door.act(lambda work: actions.attach(work, problem_id, prepared, id, base), expected)
+
+    return await door.steps(take)
+
+
+@router.get(
+    "/problems/{problem_id}/photos/{photo_id}",
+    summary="See a photo",
+    response_class=Response,
+    responses=refused(*_ANYBODY, ProblemNotFound, PhotoNotFound)
+    | {
+        200: {
+            "description": "The picture.",
+            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def see_photo(
+    problem_id: UUID,
+    photo_id: UUID,
+    door: ActorDoor,
+    small: Annotated[bool, Query(description="The thumbnail, at most 320 pixels wide.")] = False,
+) -> Response:
+    """The bytes, for whoever may see the problem."""
+
+    def look() -> tuple[Photo, bytes]:
+        photo = door.ask(lambda work: queries.photo(work, problem_id, photo_id))
+        return photo, store_of(door.house).read(photo.thumbnail_name if small else photo.stored_name)
+
+    photo, data = await door.steps(look)
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=86400, immutable"}
+    return Response(data, media_type=photo.media_type, headers=headers)
+
+
+@router.post(
+    "/problems/{problem_id}/reporter",
+    summary="Read who told the kelurahan",
+    responses=refused(*_ANYBODY, NotPermitted, ProblemNotFound),
+)
+async def read_reporter(problem_id: UUID, door: ActorDoor) -> ReporterOut:
+    """The reporter's name and number, for the kelurahan and its kecamatan. That you read it is noted, hence a POST."""
+    return await door.write(lambda work: actions.read_reporter(work, problem_id))
+
+
+@router.get("/assignments", summary="List assignments", responses=refused(*_ANYBODY, BadCursor), tags=["assignments"])
+async def list_assignments(
+    door: ActorDoor,
+    slicing: Slicing,
+    state: Annotated[list[AssignmentState] | None, Query(max_length=7)] = None,
+    agency: AgencyCode | None = None,
+    lead: bool | None = None,
+) -> Page[DeskItemOut]:
+    """An agency's desk; for the territory, the assignments of the problems it sees. Newest first."""
+    page = await door.read(lambda work: queries.desk(work, slicing, state=tuple(state or ()), agency=agency, lead=lead))
+    door.link(page.next)
+    return page
+
+
+@router.get(
+    "/assignments/{assignment_id}",
+    summary="Read an assignment",
+    responses=refused(*_ANYBODY, AssignmentNotFound, ProblemNotFound),
+    tags=["assignments"],
+)
+async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut:
+    """One agency's part, with what you may do with it now."""
+    return await door.read(lambda work: queries.assignment(work, assignment_id))
+
+
+@router.post(
+    "/assignments/{assignment_id}/steps",
+    summary="Take a step on an assignment",
+    responses=refused(
+        *_WRITE,
+        AssignmentNotFound,
+        PartStepNotAllowed,
+        AuthorityBinding,
+        LetterRequired,
+        OwnerRequired,
+        ProofRequired,
+        UnknownPhoto,
+        DayNotPossible,
+        UnknownCode,
+    ),
+    tags=["assignments"],
+)
+async def take_assignment_step(assignment_id: UUID, body: AssignmentStepIn, door: ActorDoor) -> ProblemOut:
+    """One verb on an agency's part. Answers the problem as it then stands."""
+    return await door.write(_tagged(door, lambda work: actions.step_part(work, assignment_id, body)))

@@ -1,0 +1,1 @@
+"""When offices work: calendars, holidays, limits and the dates that follow from them."""

@@ -1,0 +1,1 @@
+"""Tests of the house itself: what must hold for every room."""
