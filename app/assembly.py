@@ -40,7 +40,7 @@ from app.kit.refusals import (
 )
 from app.kit.settings import Settings
 from app.kit.vault import open_vault
-from app.people.actions.devices import remember_use
+from app.people.actions.devices import forget_devices, remember_use
 from app.people.passwords import Passwords
 from app.people.queries import identify
 from app.people.routes import router as people
@@ -118,7 +118,7 @@ def _name_of(route: APIRoute) -> str:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     house: House = app.state.house
     stop = asyncio.Event()
-    rounds = asyncio.create_task(_rounds(house, stop)) if house.settings.background else None
+    rounds = asyncio.create_task(make_rounds(house, stop)) if house.settings.background else None
     yield
     stop.set()
     if rounds is not None:
@@ -126,8 +126,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     house.database.close()
 
 
-async def _rounds(house: House, stop: asyncio.Event) -> None:
-    """The worker's rounds inside the API process, where no worker runs beside it."""
+async def make_rounds(house: House, stop: asyncio.Event) -> None:
+    """Rounds until told to stop: in the API process, or in the worker where one runs beside it."""
     while not stop.is_set():
         await asyncio.to_thread(do_rounds, house)
         try:
@@ -142,6 +142,7 @@ def do_rounds(house: House) -> None:
         "problems": make_round,
         "photos": sweep,
         "answers": forget_answers,
+        "devices": forget_devices,
     }
     for name, part in parts.items():
         try:

@@ -50,7 +50,7 @@ def _numbered(
 
 
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
-    """What SQLModel knows of. The search of problems by words is made by each database's own means, in the migrations."""
+    """What SQLModel knows of. The search of problems by words is each database's own, and made in the migrations."""
     if kind == "table":
         return not str(name).startswith("problem_search")
     return not (kind == "index" and name == "ix_problem_words")

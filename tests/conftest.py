@@ -18,6 +18,7 @@ from httpx import ASGITransport, AsyncClient
 
 from app.assembly import assemble, create_app
 from app.kit.house import House
+from app.kit.logs import configure_logs
 from app.kit.migrations import upgrade
 from app.kit.settings import Settings
 from tests.postgres import Server, memory_folder, running
@@ -32,6 +33,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("here"), derandomize=True, database=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+configure_logs(as_json=True)
 
 KINDS = {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "both": ["sqlite", "postgresql"]}
 MONDAY_MORNING = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)

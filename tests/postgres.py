@@ -26,6 +26,7 @@ _ROOM_IN_MEMORY = 1 << 30
 _SETTINGS = {
     "listen_addresses": "",
     "timezone": "Asia/Jakarta",  # no test may lean on the server being in UTC
+    "dynamic_shared_memory_type": "mmap",  # files among the data, gone with them
     "max_connections": "100",
     "shared_buffers": "64MB",
     "wal_level": "minimal",

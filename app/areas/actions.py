@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
 
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlmodel import Session, col
@@ -78,9 +79,14 @@ def _absent(areas: Sequence[AreaIn], known: Mapping[str, _Known]) -> list[str]:
 
 
 def _insert(session: Session, areas: Sequence[AreaIn]) -> None:
-    if areas:
-        session.connection().execute(insert(Area), [_row(area) for area in areas])
-        session.connection().execute(text("ANALYZE area"))  # the planner would otherwise believe the table empty
+    """Inserts level by level, the planner told of each before the next.
+
+    A planner that believes the table as small as it was looks up each parent by reading all of it: 26 s instead of 4.
+    """
+    connection = session.connection()
+    for _, level in groupby(areas, key=lambda area: len(area.code)):
+        connection.execute(insert(Area), [_row(area) for area in level])
+        connection.execute(text("ANALYZE area"))
 
 
 def _row(area: AreaIn) -> dict[str, object]:

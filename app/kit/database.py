@@ -55,10 +55,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read-only unit of work; whatever it changed is rolled back."""
+        """A read-only unit of work; whatever it changed is rolled back. Its rows can still be read afterwards."""
         with self._translated(), self.engine.connect() as connection, self._session(connection) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:

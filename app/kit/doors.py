@@ -163,10 +163,12 @@ class Door(Generic[CallerT]):
     def act(self, action: Callable[[Work[CallerT]], AnswerT], expected_version: int | None = None) -> AnswerT:
         """In a thread already: who asks, in a read; then the action, in a write; again if its ground was taken away."""
         with self.house.database.read() as session:
-            caller = self._identified(session, self.house.clock()).caller
-        return self.house.database.perform(
-            lambda session: action(Work(session, caller, self.house.clock(), self.house, expected_version))
+            asking = self._identified(session, self.house.clock())
+        answer = self.house.database.perform(
+            lambda session: action(Work(session, asking.caller, self.house.clock(), self.house, expected_version))
         )
+        self.house.remember_use(asking)
+        return answer
 
     def _identified(self, session: Session, now: Any) -> Work[CallerT]:
         nobody: Work[Any] = Work(session, None, now, self.house)  # nobody asks yet

@@ -18,7 +18,7 @@ def configure_logs(*, as_json: bool) -> None:
         shared.append(structlog.processors.dict_tracebacks)
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer()
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -40,3 +40,4 @@ def configure_logs(*, as_json: bool) -> None:
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False  # the edge logs each request, with its id
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells its dialect each time readiness is asked

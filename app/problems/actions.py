@@ -548,7 +548,7 @@ def make_round(house: House) -> int:
                 select(col(ProblemRow.id), col(ProblemRow.version)).where(
                     col(ProblemRow.id).in_([each for _, each, _ in due])
                 )
-            )
+            ).all()
         )
     moved = 0
     for log in sorted({log for log, _, _ in due}):

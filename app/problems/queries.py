@@ -130,7 +130,7 @@ def _bodies(session: Session, entries: Iterable[Entry]) -> dict[int, dict[str, s
     }
     wanted = {each for texts in names.values() for each in texts.values()}
     found = (
-        dict(session.execute(select(col(Text.id), col(Text.body)).where(col(Text.id).in_(wanted))))
+        dict(session.execute(select(col(Text.id), col(Text.body)).where(col(Text.id).in_(wanted))).all())
         if wanted
         else {}
     )

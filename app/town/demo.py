@@ -1,8 +1,8 @@
 """The demo town: an account for every post of Kota Pasuruan, all with one password, and the problems they work on."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -27,22 +27,27 @@ from app.people.words import PostKind
 from app.problems.words import State
 from app.town.hours import OfficeHours
 from app.town.seed import CITY
-from app.town.stories import Stage, deeds_of, read_stories, take_photos, username
+from app.town.stories import STORIES, Stage, deeds_of, read_stories, take_photos, username
 from app.workdays.queries import load_calendar
 
 _MADE = "demo.made"
 _BEGAN_BEFORE = timedelta(days=150)
 """How long before the present the demo town's people took their posts; longer than any story reaches back."""
 
+# fmt: off
 _MEN = (
-    "Slamet Bambang Sugeng Imam Hendro Agus Mulyadi Fauzi Rudi Taufik Yusuf Eko Wahyu Arif Dwi Zainul".split(),
-    "Santoso Prayitno Hidayat Kurniawan Setiawan Firmansyah Susilo Mahmudi Pranoto Cahyono Utomo Rosyid Harjono".split(),
+    ("Slamet", "Bambang", "Sugeng", "Imam", "Hendro", "Agus", "Mulyadi", "Fauzi",
+     "Rudi", "Taufik", "Yusuf", "Eko", "Wahyu", "Arif", "Dwi", "Zainul"),
+    ("Santoso", "Prayitno", "Hidayat", "Kurniawan", "Setiawan", "Firmansyah", "Susilo",
+     "Mahmudi", "Pranoto", "Cahyono", "Utomo", "Rosyid", "Harjono"),
 )
 _WOMEN = (
-    "Siti Endang Lilik Nurul Wiwik Ratna Yuni Dewi Indah Fitri Sri Anisa Maya Rina Umi Tutik".split(),
-    "Rahmawati Handayani Lestari Puspitasari Kusumawati Mardiana Wulandari Astuti Hasanah Sulistyowati Fauziah "
-    "Maimunah Ningsih".split(),
+    ("Siti", "Endang", "Lilik", "Nurul", "Wiwik", "Ratna", "Yuni", "Dewi",
+     "Indah", "Fitri", "Sri", "Anisa", "Maya", "Rina", "Umi", "Tutik"),
+    ("Rahmawati", "Handayani", "Lestari", "Puspitasari", "Kusumawati", "Mardiana", "Wulandari",
+     "Astuti", "Hasanah", "Sulistyowati", "Fauziah", "Maimunah", "Ningsih"),
 )
+# fmt: on
 
 
 class NotADemo(Conflict):
@@ -64,7 +69,7 @@ class MadeDemo:
     accounts: int = 0
     problems: int = 0
     photos: int = 0
-    states: Counter[State] | None = None
+    states: Mapping[State, int] = field(default_factory=dict)
 
 
 class Holder(NamedTuple):
@@ -117,7 +122,7 @@ def _make(house: House, password_hash: str) -> MadeDemo:
         if city is None:
             raise NotSown
         hours = OfficeHours(load_calendar(session, CITY, city.time_zone), now)
-    deeds = deeds_of(read_stories(), hours)
+    deeds = deeds_of(read_stories(STORIES), hours)
     photos: dict[Any, Prepared] = take_photos(house, deeds)
 
     def unit(session: Session) -> MadeDemo:

@@ -1,4 +1,4 @@
-"""Office hours: a demo town's life is told in working days and hours, so that it reads the same on any day of the year."""
+"""Office hours: the demo town's life is told in working days and hours, so that it reads the same on any day."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from app.workdays.calendar import Calendar
 
 MINUTES_A_DAY = 8 * 60
 _OPENS_AT = time(8, 0)
+_LATEST = MINUTES_A_DAY - 1
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
 
 
@@ -34,7 +35,7 @@ class OfficeHours:
         opened = datetime.combine(today, _OPENS_AT, self.calendar.zone)
         worked = int((local - opened).total_seconds() // 60)
         if not self.calendar.is_working(today) or worked < 0:
-            today, worked = self.calendar.add(today, -1), MINUTES_A_DAY
-        days, minute = divmod(min(worked, MINUTES_A_DAY) - minutes, MINUTES_A_DAY)
+            today, worked = self.calendar.add(today, -1), _LATEST
+        days, minute = divmod(min(worked, _LATEST) - minutes, MINUTES_A_DAY)
         day = self.calendar.add(today, days)
         return (datetime.combine(day, _OPENS_AT, self.calendar.zone) + timedelta(minutes=minute)).astimezone(UTC)

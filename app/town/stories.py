@@ -85,7 +85,7 @@ class Story(BaseModel):
         return uuid5(_IDS, self.key)
 
 
-def read_stories(path: Path = STORIES) -> list[Story]:
+def read_stories(path: Path) -> list[Story]:
     """The stories of a file, checked: each key once, nothing later than the present."""
     stories = [Story.model_validate(each) for each in tomllib.loads(path.read_text(encoding="utf-8"))["problem"]]
     for key, count in Counter(story.key for story in stories).items():

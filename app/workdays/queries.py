@@ -19,9 +19,7 @@ from app.workdays.words import DayKind
 
 def load_calendar(session: Session, area_code: str, time_zone: str) -> Calendar:
     """The calendar of an area: the national one, and what was decided for it, for an area above it, or everywhere."""
-    column = col(CalendarOverride.area_code)
-    concerned = or_(column.is_(None), column.in_([area_code, *ancestors_of(area_code)]))
-    return Calendar(ZoneInfo(time_zone), _decided(session.scalars(select(CalendarOverride).where(concerned))))
+    return load_calendars(session, {area_code: time_zone})[area_code]
 
 
 def load_calendars(session: Session, time_zones: Mapping[str, str]) -> dict[str, Calendar]:

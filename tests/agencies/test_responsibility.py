@@ -1,5 +1,6 @@
 """Who is responsible: the nearest rule counts."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import event
@@ -60,7 +61,7 @@ def test_what_was_decided_once_is_the_rule_for_the_next(house: House) -> None:
     sown(house)
     problem = UUID(int=7)
     with house.database.write() as session:
-        work = Work(session, None, house.clock(), house)
+        work: Work[Any] = Work(session, None, house.clock(), house)
         actions.teach(work, "jalan", "35.75", "PERKIM", problem)
         actions.teach(work, "gang", BAKALAN, "PLN", problem)
     assert responsible(house, "jalan", BAKALAN) == "PERKIM"

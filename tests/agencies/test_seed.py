@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import pytest
 from sqlmodel import col, select
 
 from app.agencies import actions, queries
@@ -58,9 +59,5 @@ def test_only_yes_or_no(house: House) -> None:
     wrong = [AGENCIES[0] | {"has_accounts": "perhaps"}]
     with house.database.write() as session:
         import_areas(session, PLACES)
-        try:
+        with pytest.raises(ValueError, match="yes or no, not 'perhaps'"):
             sow(session, "35.75", house.clock(), wrong, CATEGORIES)
-        except ValueError as error:
-            assert str(error) == "yes or no, not 'perhaps'"
-        else:
-            raise AssertionError

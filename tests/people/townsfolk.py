@@ -1,7 +1,8 @@
-"""People of a small city. Their passwords are hashed by the weakest argon2id there is, which says nothing about ours."""
+"""People of a small city, their passwords hashed by the weakest argon2id there is: tests make many."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from httpx import AsyncClient, Response
@@ -14,6 +15,8 @@ from app.people.actions.posts import appoint
 from app.people.passwords import Passwords
 from app.people.schemas import Appointment
 from app.people.words import PostKind
+
+AnswerT = TypeVar("AnswerT")
 
 BAKALAN, TAPAAN, BUGUL_KIDUL, KOTA = "35.75.03.1005", "35.75.03.1003", "35.75.03", "35.75"
 PASSWORD = "sungai-bersih-2026"
@@ -47,10 +50,11 @@ class Townsfolk:
     def appoint(self, account: UUID, kind: PostKind, place: str | None, **other: Any) -> UUID:
         return self.system(lambda work: appoint(work, appointment(account, kind, place, **other)).id)
 
-    def system(self, unit: Any) -> Any:
+    def system(self, unit: Callable[[Work[Any]], AnswerT]) -> AnswerT:
         """Done by the system itself, as from the command line."""
         with self.house.database.write() as session:
-            return unit(Work(session, None, self.house.clock(), self.house))
+            work: Work[Any] = Work(session, None, self.house.clock(), self.house)
+            return unit(work)
 
     async def log_in(self, username: str, password: str = PASSWORD, device: str = "HP kantor") -> Response:
         body = {"username": username, "password": password, "device": device}

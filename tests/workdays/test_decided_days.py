@@ -14,7 +14,7 @@ from app.kit.house import House
 from app.kit.ids import new_id
 from app.workdays.calendar import Calendar
 from app.workdays.models import CalendarOverride
-from app.workdays.queries import load_calendar
+from app.workdays.queries import load_calendar, load_calendars
 from tests.areas.callers import ADMIN, speaking
 from tests.areas.registers import pasuruan
 from tests.conftest import SettableClock
@@ -63,6 +63,21 @@ def test_the_nearest_decision_counts_whatever_came_first(town: House) -> None:
     assert not calendar(town, "91.71").is_working(MONDAY)
     (special,) = [each for each in calendar(town).special_days(2026) if each.day == MONDAY]
     assert special.name == "untuk 35.75.03"
+
+
+def test_calendars_loaded_together_are_those_loaded_alone(town: House) -> None:
+    decide(town, None, working=False)
+    decide(town, "35.75.03", working=True)
+    decide(town, "91", working=False, day=date(2026, 3, 10))
+    zones = {"35.75.03.1005": "Asia/Jakarta", "35.75": "Asia/Jakarta", "91.71": "Asia/Jayapura"}
+    with town.database.read() as session:
+        together = load_calendars(session, zones)
+        for code, zone in zones.items():
+            alone = load_calendar(session, code, zone)
+            assert together[code].zone == alone.zone
+            assert together[code].special_days(2026) == alone.special_days(2026)
+    assert [calendar.is_working(MONDAY) for calendar in together.values()] == [True, False, False]
+    assert [calendar.is_working(date(2026, 3, 10)) for calendar in together.values()] == [True, True, False]
 
 
 @pytest.mark.parametrize("area", [None, "35.75"])

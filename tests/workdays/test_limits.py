@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
+from app.journal.models import Administration
 from app.kit.house import House
 from app.workdays.actions import seed_limits
 from app.workdays.calendar import Calendar
@@ -97,7 +98,12 @@ async def test_an_admin_reads_and_sets_limits(house: House) -> None:
             "unit": "working_days",
             "unit_label": "hari kerja",
         }
+        await admin.put(path, json=body)
     assert limits(house).amount("ordinary", "resolve") == 10
+    with house.database.read() as session:
+        (entry,) = session.exec(select(Administration)).all()
+        assert (entry.kind, entry.subject) == ("limit.changed", "ordinary resolve")
+        assert entry.data == {"before": {"amount": 14, "unit": "working_days"}, "after": body}
 
 
 @pytest.mark.parametrize(

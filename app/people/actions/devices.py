@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, or_, update
+from sqlalchemy import CursorResult, delete, or_, select, update
 from sqlmodel import Session, col
 
 from app.journal import actions as journal
@@ -47,11 +47,18 @@ class DeviceNotFound(NotFound):
 def log_in(house: House, body: LogIn, address: str | None) -> LoggedIn:
     """A token for a name and password.
 
-    A read, the hashing outside any transaction, then a write. A name nobody has, a disabled account and a wrong
-    password are the same answer after the same work.
+    A name nobody has, a disabled account and a wrong password are the same answer after the same work.
     """
+    throttle(house).check(body.username.lower(), address)
+    logged_in = _attempt(house, body, address) or _attempt(house, body, address)
+    if logged_in is None:
+        raise WrongCredentials
+    return logged_in
+
+
+def _attempt(house: House, body: LogIn, address: str | None) -> LoggedIn | None:
+    """A read, the hashing outside any transaction, then a write; None if the hash was replaced in between."""
     name = body.username.lower()
-    throttle(house).check(name, address)
     with house.database.read() as session:
         account = queries.account_named(session, name)
         known = account.id if account else None
@@ -65,11 +72,11 @@ def log_in(house: House, body: LogIn, address: str | None) -> LoggedIn:
     )
 
 
-def _begin(work: Work[Any], account_id: UUID, verified: str, renewed: str | None, device: str) -> LoggedIn:
-    """A session of the account, unless its password changed while we verified the old one."""
+def _begin(work: Work[Any], account_id: UUID, verified: str, renewed: str | None, device: str) -> LoggedIn | None:
+    """A session of the account, unless its hash is no longer the one verified: changed, or renewed by another login."""
     account = locked(work.session, account_id)
     if account.password_hash != verified or account.disabled_at is not None:
-        raise WrongCredentials
+        return None
     account.password_hash = renewed or verified
     token = secrets.token_urlsafe(32)
     expires_at = work.now + timedelta(days=work.house.settings.session_days)
@@ -186,11 +193,13 @@ def _set_password(work: Work[Person], verified: str, renewed: str) -> Revoked:
     return Revoked(revoked=revoked)
 
 
-def forget(session: Session, now: datetime) -> int:
-    """Removes devices whose login ended a month ago; for the worker's rounds."""
-    ended = now - _KEPT_AFTER_END
-    statement = delete(DeviceSession).where(
-        or_(col(DeviceSession.expires_at) <= ended, col(DeviceSession.revoked_at) <= ended)
-    )
-    result: CursorResult[Any] = session.connection().execute(statement)
-    return result.rowcount
+def forget_devices(house: House) -> int:
+    """Removes devices whose login ended a month ago; answers how many. For the worker's rounds."""
+    ended = house.clock() - _KEPT_AFTER_END
+    gone = or_(col(DeviceSession.expires_at) <= ended, col(DeviceSession.revoked_at) <= ended)
+    with house.database.read() as session:
+        if session.scalar(select(col(DeviceSession.id)).where(gone).limit(1)) is None:
+            return 0
+    with house.database.write() as session:
+        result: CursorResult[Any] = session.connection().execute(delete(DeviceSession).where(gone))
+        return result.rowcount

@@ -32,6 +32,14 @@ class Step:
     decide: Callable[[Problem, Any, Context], list[Fact]]
     is_open: Callable[[Problem, Context], None] = _always
     """Raises where the verb is closed although the state would allow it."""
+    to: frozenset[State] = frozenset()
+    """The states it can lead to, besides staying where it is."""
+    never: frozenset[tuple[State, State]] = frozenset()
+    """Ways between a source and a target of this verb that do not exist all the same."""
+
+    def targets(self, source: State) -> frozenset[State]:
+        """The other states that this verb can lead to from one of its sources."""
+        return frozenset(each for each in self.to - {source} if (source, each) not in self.never)
 
 
 def _from(*states: State) -> frozenset[State]:
@@ -47,37 +55,77 @@ STEPS: Final[Mapping[Verb, Step]] = {
     Verb.PRIORITISE: Step(OPEN, kecamatan.prioritise),
     Verb.MOVE: Step(OPEN, kecamatan.move),
     Verb.PROPOSE_MOVE: Step(OPEN, kelurahan.propose_move),
-    Verb.FORWARD: Step(_from(State.SUBMITTED, State.HANDLED_LOCALLY), kelurahan.forward),
+    Verb.FORWARD: Step(_from(State.SUBMITTED, State.HANDLED_LOCALLY), kelurahan.forward, to=_from(State.FORWARDED)),
     Verb.ENDORSE: Step(OPEN, kelurahan.endorse, kelurahan.endorse_is_open),
-    Verb.CALL_UP: Step(_from(State.SUBMITTED, State.RETURNED), kelurahan.call_up, kelurahan.call_up_is_open),
-    Verb.HANDLE_LOCALLY: Step(_from(State.SUBMITTED, State.FORWARDED), kelurahan.handle_locally),
-    Verb.SEND_BACK: Step(_from(State.SUBMITTED), kelurahan.send_back),
-    Verb.OBJECT: Step(_from(State.FORWARDED), kelurahan.object_to, kelurahan.object_is_open),
+    Verb.CALL_UP: Step(
+        _from(State.SUBMITTED, State.RETURNED), kelurahan.call_up, kelurahan.call_up_is_open, to=_from(State.ACCEPTED)
+    ),
+    Verb.HANDLE_LOCALLY: Step(
+        _from(State.SUBMITTED, State.FORWARDED), kelurahan.handle_locally, to=_from(State.HANDLED_LOCALLY)
+    ),
+    Verb.SEND_BACK: Step(_from(State.SUBMITTED), kelurahan.send_back, to=_from(State.RETURNED)),
+    Verb.OBJECT: Step(_from(State.FORWARDED), kelurahan.object_to, kelurahan.object_is_open, to=_from(State.RETURNED)),
     Verb.WITHDRAW: Step(
         _from(State.SUBMITTED, State.RETURNED, State.HANDLED_LOCALLY, State.FORWARDED),
         kelurahan.withdraw,
         kelurahan.withdraw_is_open,
+        to=_from(State.CLOSED),
     ),
-    Verb.ACCEPT: Step(_from(State.FORWARDED), kecamatan.accept),
-    Verb.ASK: Step(_UNDER_WAY | {State.FORWARDED}, kecamatan.ask),
-    Verb.ANSWER: Step(_from(State.RETURNED), kelurahan.answer),
-    Verb.TAKE_UP: Step(_from(State.ACCEPTED), kecamatan.take_up),
-    Verb.ASSIGN: Step(_UNDER_WAY | {State.FORWARDED}, kecamatan.assign, kecamatan.assign_is_open),
-    Verb.DECIDE_AUTHORITY: Step(_from(State.ACCEPTED), kecamatan.decide_authority),
-    Verb.FINISH: Step(_from(State.HANDLED_LOCALLY, State.IN_PROGRESS), ending.finish, ending.finish_is_open),
+    Verb.ACCEPT: Step(_from(State.FORWARDED), kecamatan.accept, to=_from(State.ACCEPTED)),
+    Verb.ASK: Step(_UNDER_WAY | {State.FORWARDED}, kecamatan.ask, to=_from(State.RETURNED)),
+    Verb.ANSWER: Step(
+        _from(State.RETURNED),
+        kelurahan.answer,
+        to=_from(State.SUBMITTED, State.FORWARDED) | _UNDER_WAY | {State.ON_HOLD, State.AWAITING_CONFIRMATION},
+    ),
+    Verb.TAKE_UP: Step(_from(State.ACCEPTED), kecamatan.take_up, to=_from(State.IN_PROGRESS)),
+    Verb.ASSIGN: Step(
+        _UNDER_WAY | {State.FORWARDED},
+        kecamatan.assign,
+        kecamatan.assign_is_open,
+        to=_from(State.ASSIGNED),
+    ),
+    Verb.DECIDE_AUTHORITY: Step(_from(State.ACCEPTED), kecamatan.decide_authority, to=_from(State.ASSIGNED)),
+    Verb.FINISH: Step(
+        _from(State.HANDLED_LOCALLY, State.IN_PROGRESS),
+        ending.finish,
+        ending.finish_is_open,
+        to=_from(State.AWAITING_CONFIRMATION, State.RESOLVED),
+        never=frozenset({(State.IN_PROGRESS, State.RESOLVED)}),
+    ),
     Verb.HOLD: Step(
-        _from(State.ACCEPTED, State.IN_PROGRESS, State.HANDLED_LOCALLY), kecamatan.hold, kecamatan.hold_is_open
+        _from(State.ACCEPTED, State.IN_PROGRESS, State.HANDLED_LOCALLY),
+        kecamatan.hold,
+        kecamatan.hold_is_open,
+        to=_from(State.ON_HOLD),
     ),
-    Verb.RESUME: Step(_from(State.ON_HOLD), kecamatan.resume),
-    Verb.CONFIRM: Step(_from(State.AWAITING_CONFIRMATION), ending.confirm),
-    Verb.DISPUTE: Step(_from(State.AWAITING_CONFIRMATION), ending.dispute),
-    Verb.REOPEN: Step(_ENDED, ending.reopen, ending.reopen_is_open),
-    Verb.REJECT: Step(_from(State.FORWARDED, State.ACCEPTED), ending.reject),
+    Verb.RESUME: Step(
+        _from(State.ON_HOLD),
+        kecamatan.resume,
+        to=_from(State.ACCEPTED, State.IN_PROGRESS, State.HANDLED_LOCALLY, State.AWAITING_CONFIRMATION),
+    ),
+    Verb.CONFIRM: Step(_from(State.AWAITING_CONFIRMATION), ending.confirm, to=_from(State.RESOLVED)),
+    Verb.DISPUTE: Step(
+        _from(State.AWAITING_CONFIRMATION), ending.dispute, to=_from(State.IN_PROGRESS, State.HANDLED_LOCALLY)
+    ),
+    Verb.REOPEN: Step(
+        _ENDED, ending.reopen, ending.reopen_is_open, to=_from(State.IN_PROGRESS, State.ACCEPTED, State.HANDLED_LOCALLY)
+    ),
+    Verb.REJECT: Step(_from(State.FORWARDED, State.ACCEPTED), ending.reject, to=_from(State.CLOSED)),
     Verb.APPEAL: Step(_from(State.CLOSED), ending.appeal, ending.appeal_is_open),
-    Verb.DECIDE_APPEAL: Step(_from(State.CLOSED), ending.decide_appeal, ending.decide_appeal_is_open),
-    Verb.MARK_DUPLICATE: Step(OPEN, ending.mark_duplicate),
-    Verb.UNMARK: Step(_from(State.CLOSED), ending.unmark, ending.unmark_is_open),
-    Verb.DEFER_TO_PLANNING: Step(_from(State.ACCEPTED, State.IN_PROGRESS, State.ON_HOLD), ending.defer_to_planning),
+    Verb.DECIDE_APPEAL: Step(
+        _from(State.CLOSED), ending.decide_appeal, ending.decide_appeal_is_open, to=_from(State.ACCEPTED)
+    ),
+    Verb.MARK_DUPLICATE: Step(OPEN, ending.mark_duplicate, to=_from(State.CLOSED)),
+    Verb.UNMARK: Step(
+        _from(State.CLOSED),
+        ending.unmark,
+        ending.unmark_is_open,
+        to=OPEN - {State.ASSIGNED, State.RETURNED, State.ON_HOLD},
+    ),
+    Verb.DEFER_TO_PLANNING: Step(
+        _from(State.ACCEPTED, State.IN_PROGRESS, State.ON_HOLD), ending.defer_to_planning, to=_from(State.CLOSED)
+    ),
     Verb.ESCALATE: Step(OPEN, kecamatan.escalate),
     Verb.COMMENT: Step(frozenset(State), remarks.comment),
     Verb.ATTACH: Step(frozenset(State), remarks.attach),
@@ -91,6 +139,8 @@ class PartStep:
 
     sources: frozenset[AssignmentState]
     decide: Callable[[Problem, Assignment, Any, Context], list[Fact]]
+    to: AssignmentState | None = None
+    """The state it leads to; None where the state stays."""
     needs_proposed_hold: bool = False
 
 
@@ -102,17 +152,19 @@ _OFFERED, _TAKEN, _RUNNING = AssignmentState.OFFERED, AssignmentState.ACCEPTED, 
 _PAUSED = AssignmentState.ON_HOLD
 
 PART_STEPS: Final[Mapping[AssignmentVerb, PartStep]] = {
-    AssignmentVerb.ACCEPT: PartStep(_part_from(_OFFERED), parts.accept),
-    AssignmentVerb.START: PartStep(_part_from(_TAKEN), parts.start),
+    AssignmentVerb.ACCEPT: PartStep(_part_from(_OFFERED), parts.accept, _TAKEN),
+    AssignmentVerb.START: PartStep(_part_from(_TAKEN), parts.start, _RUNNING),
     AssignmentVerb.PROGRESS: PartStep(_part_from(_RUNNING), parts.progress),
     AssignmentVerb.DELEGATE: PartStep(_part_from(_OFFERED, _TAKEN, _RUNNING), parts.delegate),
     AssignmentVerb.HOLD: PartStep(_part_from(_RUNNING), parts.hold),
-    AssignmentVerb.AGREE_HOLD: PartStep(_part_from(_RUNNING), parts.agree_hold, needs_proposed_hold=True),
+    AssignmentVerb.AGREE_HOLD: PartStep(_part_from(_RUNNING), parts.agree_hold, _PAUSED, needs_proposed_hold=True),
     AssignmentVerb.DECLINE_HOLD: PartStep(_part_from(_RUNNING), parts.decline_hold, needs_proposed_hold=True),
-    AssignmentVerb.RESUME: PartStep(_part_from(_PAUSED), parts.resume),
-    AssignmentVerb.FINISH: PartStep(_part_from(_RUNNING), parts.finish),
-    AssignmentVerb.REFUSE: PartStep(_part_from(_OFFERED, _TAKEN), parts.refuse),
-    AssignmentVerb.REVOKE: PartStep(_part_from(_OFFERED, _TAKEN, _RUNNING, _PAUSED), parts.revoke),
+    AssignmentVerb.RESUME: PartStep(_part_from(_PAUSED), parts.resume, _RUNNING),
+    AssignmentVerb.FINISH: PartStep(_part_from(_RUNNING), parts.finish, AssignmentState.DONE),
+    AssignmentVerb.REFUSE: PartStep(_part_from(_OFFERED, _TAKEN), parts.refuse, AssignmentState.REFUSED),
+    AssignmentVerb.REVOKE: PartStep(
+        _part_from(_OFFERED, _TAKEN, _RUNNING, _PAUSED), parts.revoke, AssignmentState.REVOKED
+    ),
 }
 
 WORK_GOES_ON: Final = frozenset(

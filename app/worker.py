@@ -1,0 +1,38 @@
+"""The worker as a process of its own: the rounds of what becomes due by itself, beside an API that makes none."""
+
+import asyncio
+import signal
+
+import structlog
+
+from app.assembly import assemble, make_rounds
+from app.kit.house import House
+from app.kit.logs import configure_logs
+from app.kit.settings import Settings
+
+_log = structlog.get_logger("ujung.worker")
+
+
+async def work(house: House) -> None:
+    """Makes rounds until the process is told to stop; the round under way is finished first."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    _log.info("worker started")
+    await make_rounds(house, stop)
+    _log.info("worker stopped")
+
+
+def main() -> None:
+    """What `ujung worker` becomes."""
+    settings = Settings()
+    configure_logs(as_json=settings.log_json)
+    house = assemble(settings)
+    try:
+        asyncio.run(work(house))
+    finally:
+        house.database.close()
+
+
+if __name__ == "__main__":
+    main()

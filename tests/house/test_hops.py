@@ -1,0 +1,66 @@
+"""The database work of a request is one hop to a thread: never two, and none where there is none to do."""
+
+import pytest
+from fastapi import FastAPI
+
+from tests.town import Someone, Town
+
+READS = [
+    ("lurah", "/me"),
+    ("lurah", "/auth/sessions"),
+    ("lurah", "/problems?q=saluran&state=submitted"),
+    ("lurah", "/areas?q=bakalan"),
+    ("lurah", "/areas/35.75.03.1005"),
+    ("lurah", "/agencies"),
+    ("lurah", "/categories"),
+    ("lurah", "/responsibilities"),
+    ("lurah", "/calendar"),
+    ("officer", "/assignments"),
+    ("admin", "/admin/accounts"),
+    ("admin", "/admin/posts"),
+    ("admin", "/admin/journal"),
+    ("admin", "/admin/limits"),
+]
+
+
+def person(town: Town, who: str) -> Someone:
+    return {"lurah": town.lurah("Bakalan"), "officer": town.officer("PUPR"), "admin": town.admin}[who]
+
+
+@pytest.mark.parametrize(("who", "path"), READS)
+async def test_a_read_is_one_hop(town: Town, town_app: FastAPI, who: str, path: str) -> None:
+    answer = await person(town, who).get(path)
+    assert answer.status_code == 200, answer.text
+    assert town_app.state.hops.count == 1
+
+
+async def test_each_write_is_one_hop(town: Town, town_app: FastAPI) -> None:
+    hops, lurah, camat = town_app.state.hops, town.lurah("Bakalan"), town.camat("Bugul Kidul")
+    problem = await lurah.report()
+    assert hops.count == 1
+    await camat.step(problem, "accept")
+    assert hops.count == 2
+    await camat.step(problem, "assign", lead="PUPR", instruction="Mohon ditinjau.")
+    assert hops.count == 3
+    problem = await town.officer("PUPR").see(problem)
+    assert hops.count == 4
+    await town.officer("PUPR").part(problem, "accept")
+    assert hops.count == 5
+    photo = await town.officer("PUPR").photo(problem)
+    assert hops.count == 6
+    await lurah.get(f"/problems/{problem['id']}/photos/{photo}")
+    assert hops.count == 7
+    await lurah.post(f"/problems/{problem['id']}/comments", {"text": "Air sudah surut."})
+    assert hops.count == 8
+    await town.admin.post("/admin/agencies", {"code": "UJI", "name": "Dinas Uji", "kind": "dinas", "city": "35.75"})
+    assert hops.count == 9
+
+
+async def test_a_refused_request_is_at_most_one_hop(town: Town, town_app: FastAPI) -> None:
+    hops, lurah = town_app.state.hops, town.lurah("Bakalan")
+    assert (await town.client.get("/api/v1/problems")).status_code == 401
+    assert (await lurah.post("/problems", {"title": ""})).status_code == 422
+    assert hops.count == 0, "what the headers or the shape decide needs no database"
+    assert (await lurah.get("/problems/01936f0e-8d3c-7000-8000-000000000000")).status_code == 404
+    assert (await town.client.get("/api/v1/me", headers={"Authorization": "Bearer tidak-dikenal"})).status_code == 401
+    assert hops.count == 2
