@@ -1,4 +1,4 @@
-"""A tiny real Kota Pasuruan: everybody's posts, logged in. `town.lurah("Bakalan")` is somebody who can speak to the API."""
+"""A tiny real Kota Pasuruan, everybody logged in: `town.lurah("Bakalan")` is somebody who speaks to the API."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator

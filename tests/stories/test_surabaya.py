@@ -59,6 +59,8 @@ pytestmark = [
 CATEGORIES = {"fisik": "jalan", "administratif": "kependudukan", "lain-lain": "lainnya", "": "lainnya"}
 """What the register calls a report's topic, in our own tree."""
 PROVED = {"jalan"}
+NOT_TYPED = re.compile(r"[\x80-\x9f]")
+"""What emoji became on the way into the register; nobody's keyboard has it, and the API takes no control characters."""
 AGENCY_KINDS = {"Dinas", "Badan", "Satuan", "RSUD", "Inspektorat", "Bagian"}
 FACTS = [
     *("reported", "forwarded", "accepted", "assigned"),
@@ -163,8 +165,8 @@ def reports() -> list[Report]:
             agency=known[row["agency"]]["code"],
             category=CATEGORIES[row["topic_type"]],
             seen_on=row["reported_at"][:10],
-            text=row["text"],
-            address=" ".join(row["address"].split()),
+            text=NOT_TYPED.sub("", row["text"]),
+            address=" ".join(NOT_TYPED.sub("", row["address"]).split()),
         )
         for row in chosen[:REPORTS]
     ]
