@@ -91,6 +91,7 @@ def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
         "subject": recorded.subject,
         "version": recorded.version,
         "kind": recorded.fact.kind,
+        "kind_version": recorded.fact.version,
         "at": recorded.at,
         "happened_at": recorded.happened_at,
         "account_id": recorded.author.account_id,

@@ -26,6 +26,8 @@ class Fact:
     kind: str
     data: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+    """Of the contract of this kind; what an old one means never changes."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Entry(SQLModel, table=True):
     subject: UUID
     version: int
     kind: str = Field(max_length=64)
+    kind_version: int = 1
     at: datetime = Field(sa_type=Moment)
     happened_at: datetime | None = Field(default=None, sa_type=Moment)
     account_id: UUID | None = None

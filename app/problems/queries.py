@@ -26,6 +26,7 @@ from app.kit.refusals import NotFound
 from app.people.actors import Actor
 from app.people.words import PostKind
 from app.problems import policy
+from app.problems.facts import FACTS
 from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.evolve import fold
 from app.problems.lifecycle.record import Assignment, Problem
@@ -107,7 +108,12 @@ def refold(session: Session, problem_id: UUID) -> Problem | None:
     bodies = _bodies(session, entries)
     return fold(
         (
-            Fact(entry.kind, entry.data, {name: body or "" for name, body in bodies[entry.version].items()}),
+            Fact(
+                entry.kind,
+                entry.data,
+                {name: body or "" for name, body in bodies[entry.version].items()},
+                entry.kind_version,
+            ),
             entry.at,
             Author(entry.account_id, **entry.author),
             entry.log,
@@ -602,6 +608,7 @@ def history(work: Work[Actor], problem_id: UUID, slicing: Slice) -> Page[History
             log=entry.log,
             version=entry.version,
             kind=entry.kind,
+            label=FACTS[entry.kind].label,
             at=entry.at,
             happened_at=entry.happened_at,
             by={**entry.author, "post_label": _post_label(entry.author["post"])},

@@ -677,6 +677,7 @@ class HistoryOut(Out):
     log: str
     version: int
     kind: str
+    label: str
     at: datetime
     happened_at: datetime | None
     by: dict[str, Any]

@@ -232,6 +232,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("kind_version", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("happened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("account_id", sa.Uuid(), nullable=True),

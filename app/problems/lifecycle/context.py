@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.agencies.models import Agency, Category
 from app.areas.models import Area
-from app.journal.facts import Author, Fact
+from app.journal.facts import Author
 from app.kit.refusals import Conflict, NotPermitted, Unprocessable
 from app.people.actors import Actor
 from app.problems.lifecycle.record import Problem
@@ -109,12 +109,3 @@ def desk_until(problem: Problem, context: Context) -> datetime | None:
         case State.CLOSED if problem.appeal_pending:
             return context.due(problem, "confirm", context.now)
     return None
-
-
-def fact(kind: str, texts: Mapping[str, str | None] | None = None, /, **data: Any) -> Fact:
-    """A fact without the members that have nothing to say."""
-    return Fact(
-        kind,
-        {name: value for name, value in data.items() if value is not None},
-        {name: text for name, text in (texts or {}).items() if text is not None},
-    )

@@ -7,7 +7,8 @@ from uuid import UUID
 from app.journal.facts import Fact
 from app.kit.refusals import Conflict, Unprocessable
 from app.people.words import PostKind
-from app.problems.lifecycle.context import Context, StepNotAllowed, TooLate, fact
+from app.problems.facts import fact
+from app.problems.lifecycle.context import Context, StepNotAllowed, TooLate
 from app.problems.lifecycle.kelurahan import is_sampled, open_parts
 from app.problems.lifecycle.record import Problem
 from app.problems.schemas import (

@@ -461,6 +461,3 @@ _CHANGES: Mapping[str, Change] = {
     "assignment_refused": _part_given_back,
     "assignment_revoked": _part_given_back,
 }
-
-FACT_KINDS = frozenset({"reported", *_CHANGES})
-"""Every kind of fact this room writes; their names and data are a published contract."""

@@ -6,13 +6,13 @@ from app.journal.facts import Fact
 from app.kit.ids import new_id
 from app.kit.refusals import Conflict
 from app.people.words import PostKind
+from app.problems.facts import fact
 from app.problems.lifecycle.context import (
     Context,
     DayNotPossible,
     OutsideScope,
     StepNotAllowed,
     UnknownCode,
-    fact,
     in_force,
 )
 from app.problems.lifecycle.record import BOUNCES_UNTIL_MONITOR, Problem

@@ -10,6 +10,7 @@ from app.areas.words import lies_in
 from app.journal.facts import Fact
 from app.kit.refusals import Unprocessable
 from app.people.words import PostKind
+from app.problems.facts import fact
 from app.problems.lifecycle.context import (
     Context,
     DayNotPossible,
@@ -19,7 +20,6 @@ from app.problems.lifecycle.context import (
     TooEarly,
     TooLate,
     UnknownCode,
-    fact,
     in_force,
 )
 from app.problems.lifecycle.evolve import TEXT_FIELDS

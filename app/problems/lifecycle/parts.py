@@ -4,7 +4,8 @@ from typing import Any
 
 from app.journal.facts import Fact
 from app.kit.refusals import Conflict, Unprocessable
-from app.problems.lifecycle.context import Context, UnknownCode, fact
+from app.problems.facts import fact
+from app.problems.lifecycle.context import Context, UnknownCode
 from app.problems.lifecycle.ending import check_proof, needs_proof
 from app.problems.lifecycle.kecamatan import check_review_day
 from app.problems.lifecycle.record import Assignment, Problem

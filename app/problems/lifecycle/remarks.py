@@ -1,7 +1,8 @@
 """What is added without moving anything: comments, photos, links."""
 
 from app.journal.facts import Fact
-from app.problems.lifecycle.context import Context, StepNotAllowed, UnknownCode, fact
+from app.problems.facts import fact
+from app.problems.lifecycle.context import Context, StepNotAllowed, UnknownCode
 from app.problems.lifecycle.record import Problem
 from app.problems.schemas import AttachIn, CommentIn, Link
 from app.problems.words import ENDED

@@ -1,7 +1,8 @@
 """What the system itself does when a limit has passed: the same facts as people make, marked automatic."""
 
 from app.journal.facts import Fact
-from app.problems.lifecycle.context import Context, fact
+from app.problems.facts import fact
+from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Problem
 from app.problems.lifecycle.steps import decide, decide_part
 from app.problems.schemas import Confirm, PartDeclineHold, PartResume, Resume
