@@ -14,6 +14,7 @@ from app.agencies.actions import teach
 from app.agencies.queries import find_agencies, find_categories, responsible_agencies
 from app.agencies.words import CategoryClass
 from app.areas.queries import find as find_areas
+from app.areas.words import Level, level_of
 from app.evidence.actions import Prepared
 from app.evidence.actions import record as record_photo
 from app.evidence.models import Photo
@@ -143,7 +144,7 @@ def _logs(session: Session, intents: Sequence[Intent]) -> set[str]:
     """Which logs to lock. Read before the lock, so only a hint; `_Desk` looks again."""
     named = {intent.said.area for intent in intents if isinstance(intent.said, ReportIn)}
     named |= {intent.said.area for intent in intents if getattr(intent.said, "verb", None) == Verb.MOVE}  # type: ignore[union-attr]
-    known = set(find_areas(session, named))
+    known = {code for code in find_areas(session, named) if level_of(code) is Level.VILLAGE}
     ids = {intent.problem_id for intent in intents if not intent.is_report}
     ids |= {intent.said.main for intent in intents if getattr(intent.said, "verb", None) == Verb.MARK_DUPLICATE}  # type: ignore[union-attr]
     if ids:
@@ -195,7 +196,7 @@ class _Desk:
         self._photos = photos_of(session, ids) if _named(said, "photos") else {}
         self._limits = load_limits(session)
         self._calendars = load_calendars(
-            session, {code: area.time_zone for code, area in self._areas.items() if len(code) == len("35.75.03.1005")}
+            session, {code: area.time_zone for code, area in self._areas.items() if area.level is Level.VILLAGE}
         )
 
     # -- decide ------------------------------------------------------------------------------------------------------

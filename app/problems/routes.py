@@ -1,7 +1,6 @@
 """HTTP of problems: parse, one query or action, shape."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -68,6 +67,7 @@ from app.problems.schemas import (
     StepsOut,
 )
 from app.problems.words import AssignmentState, Priority, State
+from app.workdays.words import Day
 
 router = APIRouter(tags=["problems"])
 
@@ -135,8 +135,8 @@ async def list_problems(
     class_: Annotated[CategoryClass | None, Query(alias="class")] = None,
     agency: Annotated[AgencyCode | None, Query(description="An agency that has a part in it.")] = None,
     priority: Priority | None = None,
-    recorded_from: Annotated[date | None, Query(description="First day on which it was recorded.")] = None,
-    recorded_to: Annotated[date | None, Query(description="Last day on which it was recorded.")] = None,
+    recorded_from: Annotated[Day | None, Query(description="First day on which it was recorded.")] = None,
+    recorded_to: Annotated[Day | None, Query(description="Last day on which it was recorded.")] = None,
     words: Annotated[Words | None, Query(description="Each of these begins a word of it.")] = None,
     overdue: Annotated[bool | None, Query(description="Whether a limit has passed.")] = None,
     desk: Annotated[Desk | None, Query(description="`mine`, or an office such as `kecamatan:35.75.03`.")] = None,

@@ -28,6 +28,7 @@ from app.problems.words import (
     Verb,
     Ward,
 )
+from app.workdays.words import Day
 
 Note = Annotated[Prose, Field(max_length=4_000)]
 Letter = Annotated[Line, Field(max_length=100, examples=["005/123/423.03/2026"])]
@@ -53,7 +54,7 @@ class LocalIn(In):
     """How the kelurahan will handle it by itself."""
 
     plan: Annotated[Note, Field(examples=["Kerja bakti RT 02 hari Minggu."])]
-    target_on: date
+    target_on: Day
 
 
 class ReportIn(In):
@@ -64,7 +65,7 @@ class ReportIn(In):
     description: Description | None = None
     category: CategoryCode
     area: AreaCode
-    seen_on: Annotated[date, Field(description="The day it was seen, in the area's own time zone.")]
+    seen_on: Annotated[Day, Field(description="The day it was seen, in the area's own time zone.")]
     point: PointIn | None = None
     address: Place | None = None
     landmark: Place | None = None
@@ -82,7 +83,7 @@ class EditIn(In):
 
     title: Title | None = None
     description: Description | None = None
-    seen_on: date | None = None
+    seen_on: Day | None = None
     point: PointIn | None = None
     address: Place | None = None
     landmark: Place | None = None
@@ -130,7 +131,7 @@ class HandleLocally(In):
 
     verb: Literal["handle_locally"]
     plan: Note
-    target_on: date
+    target_on: Day
 
 
 class SendBack(In):
@@ -230,7 +231,7 @@ class Hold(In):
     verb: Literal["hold"]
     reason_code: HoldReason
     reason: Reason | None = None
-    review_on: date
+    review_on: Day
 
 
 class Resume(In):
@@ -467,7 +468,7 @@ class PartHold(_PartIn):
     verb: Literal["hold"]
     reason_code: HoldReason
     reason: Reason | None = None
-    review_on: date
+    review_on: Day
 
 
 class PartAgreeHold(In):

@@ -1,7 +1,7 @@
 """What the kecamatan and the city say: taking on, asking, handing out, pausing, deciding whose it is."""
 
 from app.agencies.words import CategoryClass
-from app.areas.words import lies_in
+from app.areas.words import Level, lies_in
 from app.journal.facts import Fact
 from app.kit.ids import new_id
 from app.kit.refusals import Conflict
@@ -165,7 +165,7 @@ def prioritise(_problem: Problem, said: Prioritise, _context: Context) -> list[F
 def move(problem: Problem, said: Move, context: Context) -> list[Fact]:
     """Two facts: one closes the story in the old log, one opens it in the new. State, number and clock stay."""
     area = in_force(context.areas, said.area, "area")
-    if len(area.code) != len(problem.area_code) or area.code == problem.area_code:
+    if area.level is not Level.VILLAGE or area.code == problem.area_code:
         raise UnknownCode("Another kelurahan or desa is needed.", field="area")
     actor = context.actor
     if actor is not None and not lies_in(said.area, actor.area_code or ""):

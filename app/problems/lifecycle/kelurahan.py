@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.agencies.words import CategoryClass
-from app.areas.words import lies_in
+from app.areas.words import Level, lies_in
 from app.journal.facts import Fact
 from app.kit.refusals import Unprocessable
 from app.people.words import PostKind
@@ -65,7 +65,7 @@ def report(problem_id: UUID, number: str, said: ReportIn, context: Context, resp
     """The first fact of a problem. An emergency goes up at once, whoever records it."""
     category = in_force(context.categories, said.category, "category")
     area = in_force(context.areas, said.area, "area")
-    if len(area.code) != len("35.75.03.1005"):
+    if area.level is not Level.VILLAGE:
         raise UnknownCode("A problem lies in a kelurahan or desa.", field="area")
     if said.seen_on > context.today:
         raise SeenInFuture
