@@ -22,7 +22,8 @@ from app.areas.register import read_rows
 from app.areas.schemas import ImportSummary
 from app.areas.words import Level
 from app.assembly import assemble, create_app
-from app.kit.house import House
+from app.journal.actions import administration
+from app.kit.house import House, Work
 from app.kit.logs import configure_logs
 from app.kit.migrations import at_head, upgrade
 from app.kit.refusals import Conflict, Refusal
@@ -148,7 +149,10 @@ def import_register(
         status.update(f"Writing {len(rows):,} areas")
 
         def unit(session: Session) -> ImportSummary:
-            return import_areas(session, rows)
+            summary = import_areas(session, rows)
+            counts = {name: getattr(summary, name) for name in ("added", "renamed", "refined")}
+            administration(Work(session, None, house.clock(), house), "areas.imported", file.name, **counts)
+            return summary
 
         summary = house.database.perform(unit)
         status.stop()

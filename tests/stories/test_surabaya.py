@@ -316,7 +316,7 @@ class Office:
         self.say(200, *officer, "POST", steps, json={"verb": "start"})
         finish: dict[str, Any] = {"verb": "finish", "resolution": "explained", "note": "Sudah dijelaskan kepada warga."}
         if report.needs_proof:
-            files = {"file": ("bukti.jpg", proof(), "image/jpeg")}
+            files = {"file": ("bukti.jpg", proof() + report.id.encode(), "image/jpeg")}
             photo = self.say(201, *officer, "POST", f"/problems/{report.id}/photos", files=files)
             finish |= {"resolution": "repaired", "note": "Sudah diperbaiki.", "photos": [photo["id"]]}
         self.say(200, *officer, "POST", steps, json=finish)
@@ -357,6 +357,7 @@ def speaking(address: str) -> Iterator[Office]:
 
 @cache
 def proof() -> bytes:
+    """A picture; with something behind it, it is another file each time."""
     return picture()
 
 

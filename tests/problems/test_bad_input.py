@@ -1,0 +1,645 @@
+"""What must not be taken: each no has its status and its own code, tells nothing back, and changes nothing."""
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient, Response
+from sqlalchemy import select, update
+from sqlmodel import SQLModel, col
+
+from app.kit.house import House
+from app.kit.ids import new_id
+from app.kit.paging import MAXIMUM, _encode
+from app.kit.refusals import MEDIA_TYPE
+from app.people.models import DeviceSession
+from app.problems import queries
+from tests.evidence.pictures import encoded, png_header, street
+from tests.town import Someone, Town, picture
+
+SILUMAN = "siluman"
+"""Hidden in what is sent; a ghost that must never be seen in an answer."""
+ANOTHER = "01936f0e-8d3c-7000-8000-000000000000"
+JSON = {"Content-Type": "application/json"}
+MEGABYTE = 1_048_576
+DEEP = 100_000
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One thing that is wrong with one request, and the no that it must meet.
+
+    `path` and the values of `json` may name what the scene has, such as `{submitted}`. `report` changes a good report.
+    """
+
+    wrong: str
+    status: int
+    code: str
+    path: str = "/problems"
+    method: str = "POST"
+    who: str = "operator"
+    report: Mapping[str, Any] | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    """What the client is given besides: json, content, files, data, headers, params."""
+
+
+def report(wrong: str, code: str = "invalid_request", status: int = 422, who: str = "operator", **other: Any) -> Bad:
+    return Bad(wrong, status, code, who=who, report=other)
+
+
+def raw(wrong: str, content: bytes | str, code: str = "invalid_request", status: int = 422, **headers: str) -> Bad:
+    return Bad(wrong, status, code, sent={"content": content, "headers": JSON | headers})
+
+
+def step(wrong: str, status: int, code: str, at: str, who: str, verb: str, /, **said: Any) -> Bad:
+    path = f"/assignments/{{{at}}}/steps" if "part" in at else f"/problems/{{{at}}}/steps"
+    return Bad(wrong, status, code, path, who=who, sent={"json": {"verb": verb} | said})
+
+
+def ask(wrong: str, code: str = "invalid_request", path: str = "/problems", **params: Any) -> Bad:
+    return Bad(wrong, 422, code, path, "GET", sent={"params": params})
+
+
+def photo(wrong: str, code: str, data: bytes, name: str = "bukti.jpg", kind: str = "image/jpeg", **form: str) -> Bad:
+    status = 413 if code == "photo_too_large" else 422
+    return Bad(wrong, status, code, "/problems/{submitted}/photos", sent={"files": files(data, name, kind), "data": form})
+
+
+def files(data: bytes, name: str = "bukti.jpg", kind: str = "image/jpeg") -> dict[str, Any]:
+    return {"file": (name, data, kind)}
+
+
+def good(**other: Any) -> str:
+    """A report as JSON text, for what no encoder writes."""
+    return json.dumps({"title": "Lampu padam", "category": "lampu-jalan", "area": "35.75.03.1005"} | other)
+
+
+def spoilt(name: str, value: str) -> str:
+    """A report as JSON text in which one value is written by hand."""
+    return good(**{name: "@"}).replace('"@"', value)
+
+
+# -- tables of what is wrong -----------------------------------------------------------------------------------------
+
+REPORTS = [
+    report("another kelurahan's", "outside_scope", 403, area="35.75.03.1003"),
+    report("another kecamatan's", "outside_scope", 403, area="35.75.01.1001"),
+    report("a camat's, outside", "outside_scope", 403, "camat", area="35.75.01.1001"),
+    report("a head's", "outside_scope", 403, "head"),
+    report("a mayor's", "outside_scope", 403, "mayor"),
+    report("an admin's", "outside_scope", 403, "admin"),
+    report("an unknown kelurahan", "unknown_code", area="35.75.03.9999"),
+    report("an unknown kelurahan, for the monitor", "unknown_code", who="monitor", area="35.75.03.9999"),
+    report("a kecamatan as area", "unknown_code", area="35.75.03"),
+    report("a kecamatan as area, from its camat", "unknown_code", who="camat", area="35.75.03"),
+    report("a province as area", "unknown_code", area="35"),
+    report("no code as area", area="Bakalan"),
+    report("an area code with a newline", area="35.75.03.1005\n"),
+    report("an unknown category", "unknown_code", category="siluman-jalan"),
+    report("no slug as category", category="Siluman Jalan"),
+    report("a category of a thousand letters", category="siluman" * 200),
+    report("seen tomorrow", "seen_in_future", seen_on="2026-03-03"),
+    report("seen in the last year there is", "seen_in_future", seen_on="9999-12-31"),
+    report("seen in a year there is not", seen_on="10000-01-01"),
+    report("seen on a day there is not", seen_on="2026-02-30"),
+    report("seen siluman", seen_on=SILUMAN),
+    report("no place", "place_required", landmark=None),
+    report("an empty title", title=""),
+    report("a title of blanks", title="   "),
+    report("a title too long", title=SILUMAN * 40),
+    report("a description too long", description=SILUMAN * 2_000),
+    report("a title that is a number", title=12345),
+    report("a title that is a list", title=[SILUMAN]),
+    report("NUL in the title", title="siluman\x00"),
+    report("NUL in the description", description="siluman\x00"),
+    report("a bell in the landmark", landmark="siluman\x07"),
+    report("an escape sequence", description="siluman\x1b[2J"),
+    report("two lines in the title", title="siluman\nsiluman"),
+    report("NUL in the source's reference", source_ref="\x00siluman"),
+    report("a latitude beyond the pole", point={"lat": 90.1, "lon": 112.9}),
+    report("half a point", point={"lat": -7.6}),
+    report("a point in words", point={"lat": SILUMAN, "lon": 112.9}),
+    report("a point with height", point={"lat": -7.6, "lon": 112.9, SILUMAN: 3}),
+    report("an RT in letters", rt=SILUMAN),
+    report("an RT in other digits", rt="٠٠٢"),
+    report("an unknown source", source=SILUMAN),
+    report("an unknown priority", priority=SILUMAN),
+    report("no UUID as id", id=SILUMAN),
+    report("a number as id", id=7),
+    report("a field we do not have", siluman=True),
+    report("a state of one's own choice", state="resolved"),
+    report("a number of one's own choice", number="35.75.03.1005-0001"),
+    report("handled locally, said an operator", "local_not_yours", local={"plan": SILUMAN, "target_on": "2026-03-05"}),
+    report(
+        "handled locally by yesterday",
+        "day_not_possible",
+        who="lurah",
+        local={"plan": SILUMAN, "target_on": "2026-03-01"},
+    ),
+    report(
+        "handled locally at the end of time",
+        "day_not_possible",
+        who="lurah",
+        local={"plan": SILUMAN, "target_on": "9999-12-31"},
+    ),
+    report("a phone number in words", reporter={"name": "Warga", "phone": SILUMAN}),
+    report("NUL in the reporter's name", reporter={"name": "siluman\x00"}),
+]
+
+BODIES = [
+    raw("nothing at all", ""),
+    raw("half of it", '{"title": "siluman'),
+    raw("something behind it", good() + " siluman"),
+    raw("null", "null"),
+    raw("a list", '["siluman"]'),
+    raw("a text", '"siluman"'),
+    raw("a number", "1"),
+    raw("no UTF-8", b'{"title": "siluman \xff\xfe"}'),
+    raw("lists in lists", "[" * DEEP),
+    raw("lists in lists, closed", "[" * DEEP + "]" * DEEP),
+    raw("objects in objects", '{"title":' * DEEP + "1" + "}" * DEEP),
+    raw("a title of lists in lists", spoilt("title", "[" * DEEP + "]" * DEEP)),
+    raw("half a surrogate pair", spoilt("title", '"siluman \\ud800"')),
+    raw("the other half", spoilt("description", '"siluman \\udfff"')),
+    raw("half a pair as a field's name", '{"siluman \\ud800": 1}'),
+    raw("NUL as an escape", spoilt("title", '"siluman\\u0000"')),
+    raw("not a number", spoilt("point", '{"lat": NaN, "lon": 112.9}')),
+    raw("infinity", spoilt("point", '{"lat": -7.6, "lon": Infinity}')),
+    raw("minus infinity", spoilt("point", '{"lat": -Infinity, "lon": 112.9}')),
+    raw("a number beyond floats", spoilt("point", '{"lat": 1e400, "lon": 112.9}')),
+    raw("an integer of 400 digits", spoilt("point", f'{{"lat": {"9" * 400}, "lon": 1}}')),
+    raw("an integer of 10,000 digits", spoilt("title", "9" * 10_000)),
+    raw("JSON called text", good(), **{"Content-Type": "text/plain"}),
+    raw("JSON called a form", good(), **{"Content-Type": "application/x-www-form-urlencoded"}),
+    raw("JSON called XML", good(), **{"Content-Type": "application/xml"}),
+    raw("JSON called siluman", good(), **{"Content-Type": SILUMAN}),
+    raw("XML", "<siluman/>", **{"Content-Type": "application/xml"}),
+    raw("more than we take", good(description="x" * MEGABYTE), "body_too_large", 413),
+    raw("more than we take, it says", "{}", "body_too_large", 413, **{"Content-Length": "1048577"}),
+    raw("a length that is no number", "{}", "body_too_large", 413, **{"Content-Length": SILUMAN}),
+    raw("a negative length", "{}", "body_too_large", 413, **{"Content-Length": "-1"}),
+    raw("a length beyond all", "{}", "body_too_large", 413, **{"Content-Length": "9" * 4_000}),
+]
+
+STEPS = [
+    step("no such verb", 422, "invalid_request", "submitted", "lurah", SILUMAN),
+    Bad("no verb", 422, "invalid_request", "/problems/{submitted}/steps", who="lurah", sent={"json": {}}),
+    Bad(
+        "a verb that is a number",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/steps",
+        who="lurah",
+        sent={"json": {"verb": 1}},
+    ),
+    step("a field the verb has not", 422, "invalid_request", "submitted", "lurah", "forward", siluman="x"),
+    step("another post's verb", 403, "not_permitted", "submitted", "operator", "forward"),
+    step("a step of an admin", 404, "problem_not_found", "submitted", "admin", "forward"),
+    step("a step of the mayor", 403, "not_permitted", "submitted", "mayor", "forward"),
+    step("not yet forwarded", 409, "step_not_allowed", "submitted", "camat", "accept"),
+    step("nothing to confirm", 409, "step_not_allowed", "submitted", "lurah", "confirm"),
+    step("forwarded already", 409, "step_not_allowed", "assigned", "lurah", "forward"),
+    step("withdrawn too late", 409, "step_not_allowed", "assigned", "lurah", "withdraw", reason=SILUMAN),
+    step("nothing to unmark", 409, "step_not_allowed", "submitted", "lurah", "unmark"),
+    step("called up too early", 409, "too_early", "submitted", "camat", "call_up", reason=SILUMAN),
+    step("somebody else's problem", 404, "problem_not_found", "elsewhere", "lurah", "forward"),
+    step("nobody's problem", 404, "problem_not_found", "nobody", "lurah", "forward"),
+    step("no UUID", 422, "invalid_request", "garbage", "lurah", "forward"),
+    step("no reason", 422, "invalid_request", "forwarded", "camat", "reject", reason_code="privacy"),
+    step("a blank reason", 422, "invalid_request", "submitted", "lurah", "send_back", reason=" "),
+    step("NUL in the reason", 422, "invalid_request", "submitted", "lurah", "send_back", reason="siluman\x00"),
+    step("no such reason code", 422, "invalid_request", "forwarded", "camat", "reject", reason_code=SILUMAN, reason="x"),
+    step("no such agency", 422, "unknown_code", "accepted", "camat", "assign", lead="SILUMAN"),
+    step("no code of an agency", 422, "invalid_request", "accepted", "camat", "assign", lead=SILUMAN),
+    step("no such supporter", 422, "unknown_code", "accepted", "camat", "assign", lead="PUPR", support=["SILUMAN"]),
+    step("an agency twice", 422, "invalid_request", "accepted", "camat", "assign", lead="PUPR", support=["PUPR"]),
+    step("an agency nobody knows", 422, "unknown_code", "accepted", "monitor", "decide_authority", agency="X", reason="x"),
+    step("no such category", 422, "unknown_code", "submitted", "lurah", "recategorise", category=SILUMAN, reason="x"),
+    step("moved into a kecamatan", 422, "unknown_code", "accepted", "camat", "move", area="35.75.03", reason="x"),
+    step("moved to where it lies", 422, "unknown_code", "accepted", "camat", "move", area="35.75.03.1005", reason="x"),
+    step("moved to nowhere", 422, "unknown_code", "accepted", "camat", "move", area="35.75.03.9999", reason="x"),
+    step("moved out of reach", 403, "outside_scope", "accepted", "camat", "move", area="35.75.01.1001", reason="x"),
+    step("linked with itself", 422, "unknown_code", "submitted", "lurah", "link", problem="{submitted}"),
+    step("linked with nothing", 422, "unknown_code", "submitted", "lurah", "link", problem=ANOTHER),
+    step("linked with what one may not see", 422, "unknown_code", "submitted", "lurah", "link", problem="{elsewhere}"),
+    step("its own duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main="{submitted}"),
+    step("nobody's duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main=ANOTHER),
+    step("a hidden one's duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main="{elsewhere}"),
+    step("on hold until yesterday", 422, "day_not_possible", "accepted", "camat", "hold", **{
+        "reason_code": "budget", "review_on": "2026-03-01"
+    }),
+    step("on hold since year one", 422, "day_not_possible", "accepted", "camat", "hold", **{
+        "reason_code": "budget", "review_on": "0001-01-01"
+    }),
+    step("on hold for ever", 422, "day_not_possible", "accepted", "camat", "hold", **{
+        "reason_code": "budget", "review_on": "9999-12-31"
+    }),
+    step("six stars", 422, "invalid_request", "submitted", "lurah", "confirm", rating=6),
+    step("stars without number", 422, "invalid_request", "submitted", "lurah", "confirm", rating=10**30),
+    step("half a star", 422, "invalid_request", "submitted", "lurah", "confirm", rating=4.5),
+    step("started unasked", 409, "assignment_step_not_allowed", "part", "officer", "start"),
+    step("another agency's part", 404, "assignment_not_found", "part", "other_officer", "accept"),
+    step("the lurah for the agency", 403, "not_permitted", "part", "lurah", "accept"),
+    step("an officer's refusal", 403, "not_permitted", "part", "officer", "refuse", reason=SILUMAN),
+    step("not ours, but nobody's", 422, "owner_required", "part", "head", "refuse", **{
+        "reason_code": "not_our_authority", "reason": SILUMAN
+    }),
+    step("not ours, but an unknown one's", 422, "unknown_code", "part", "head", "refuse", **{
+        "reason": SILUMAN, "belongs_to": "SILUMAN"
+    }),
+    step("no such part", 404, "assignment_not_found", "nobodys_part", "officer", "accept"),
+    step("no UUID as part", 422, "invalid_request", "garbage_part", "officer", "accept"),
+    step("finished without proof", 422, "proof_required", "working_part", "officer", "finish", **{
+        "resolution": "repaired", "note": SILUMAN
+    }),
+    step("proved by nothing", 422, "unknown_photo", "working_part", "officer", "finish", **{
+        "resolution": "repaired", "note": SILUMAN, "photos": [ANOTHER]
+    }),
+    step("proved by another problem's photo", 422, "unknown_photo", "working_part", "officer", "finish", **{
+        "resolution": "repaired", "note": SILUMAN, "photos": ["{photo}"]
+    }),
+    step("more than done", 422, "invalid_request", "working_part", "officer", "progress", note=SILUMAN, percent=101),
+    Bad("no steps", 422, "invalid_request", "/problems/steps", sent={"json": {"items": []}}),
+    Bad(
+        "more steps than we take",
+        422,
+        "invalid_request",
+        "/problems/steps",
+        sent={"json": {"items": [{"problem": "{submitted}", "step": {"verb": "forward"}}] * 501}},
+    ),
+    Bad("nothing to change", 422, "invalid_request", "/problems/{submitted}", "PATCH", sent={"json": {}}),
+    Bad("a title taken away", 422, "invalid_request", "/problems/{submitted}", "PATCH", sent={"json": {"title": None}}),
+    Bad("a place taken away", 422, "place_required", "/problems/{submitted}", "PATCH", sent={"json": {"landmark": None}}),
+    Bad("seen later", 422, "seen_in_future", "/problems/{submitted}", "PATCH", sent={"json": {"seen_on": "2026-03-03"}}),
+    Bad("an area edited", 422, "invalid_request", "/problems/{submitted}", "PATCH", sent={"json": {"area": "35"}}),
+    Bad("a change without why", 422, "reason_required", "/problems/{accepted}", "PATCH", "camat", sent={
+        "json": {"title": SILUMAN}
+    }),
+    Bad("a silent comment", 422, "invalid_request", "/problems/{submitted}/comments", sent={"json": {"text": "\t"}}),
+    Bad("half a surrogate pair said", 422, "invalid_request", "/problems/{submitted}/comments", sent={
+        "content": '{"text": "siluman \\udc00"}', "headers": JSON
+    }),
+    Bad("a base before the first", 422, "invalid_request", "/problems/{submitted}/comments", sent={
+        "json": {"text": SILUMAN, "base": 0}
+    }),
+    Bad("a base beyond all", 422, "invalid_request", "/problems/{submitted}/comments", sent={
+        "json": {"text": SILUMAN, "base": 10**40}
+    }),
+    Bad("a comment where nothing is seen", 404, "problem_not_found", "/problems/{elsewhere}/comments", sent={
+        "json": {"text": SILUMAN}
+    }),
+    Bad("a reporter one may not know", 403, "not_permitted", "/problems/{assigned}/reporter", who="officer"),
+]
+
+
+def headed(wrong: str, status: int, code: str, /, path: str = "/problems", method: str = "GET", **headers: str) -> Bad:
+    return Bad(wrong, status, code, path, method, sent={"headers": headers})
+
+
+def matched(wrong: str, status: int, code: str, header: str | bytes, where: str = "") -> Bad:
+    """A write under this If-Match: the verb that would otherwise be done."""
+    path, method, who, body = {
+        "": ("/problems/{submitted}/steps", "POST", "lurah", {"verb": "forward"}),
+        "edit": ("/problems/{submitted}", "PATCH", "operator", {"title": SILUMAN}),
+        "part": ("/assignments/{part}/steps", "POST", "officer", {"verb": "accept"}),
+        "comment": ("/problems/{submitted}/comments", "POST", "lurah", {"text": SILUMAN}),
+        "photo": ("/problems/{submitted}/photos", "POST", "lurah", None),
+    }[where]
+    sent = {"files": files(picture())} if body is None else {"json": body}
+    return Bad(wrong, status, code, path, method, who, sent=sent | {"headers": {"If-Match": header}})
+
+
+HEADERS = [
+    *(matched(f"a stale version: {where or 'step'}", 412, "version_mismatch", '"7.abc"', where) for where in
+      ("", "edit", "part", "comment", "photo")),
+    matched("a stale version, bare", 412, "version_mismatch", "7"),
+    matched("a stale version, weak", 412, "version_mismatch", 'W/"7.abc"'),
+    matched("no ETag of ours", 422, "bad_if_match", f'"{SILUMAN}"'),
+    matched("no ETag of ours: edit", 422, "bad_if_match", f'"{SILUMAN}"', "edit"),
+    matched("no ETag of ours: photo", 422, "bad_if_match", f'"{SILUMAN}"', "photo"),
+    matched("two ETags", 422, "bad_if_match", '"1.a", "2.b"'),
+    matched("a version beyond all", 422, "bad_if_match", '"99999999999999999999"'),
+    matched("a negative version", 422, "bad_if_match", '"-1"'),
+    matched("a version in other digits", 422, "bad_if_match", '"٧"'.encode()),
+    matched("bytes", 422, "bad_if_match", b'"\xff"'),
+    matched("an empty If-Match", 422, "bad_if_match", ""),
+    headed("no UUID as post", 422, "invalid_request", **{"X-Post": SILUMAN}),
+    headed("nobody's post", 403, "post_not_held", **{"X-Post": ANOTHER}),
+    headed("another one's post", 403, "post_not_held", **{"X-Post": "{lurahs_post}"}),
+    headed("no token", 401, "unauthenticated", Authorization=""),
+    headed("no bearer", 401, "unauthenticated", Authorization=f"Basic {SILUMAN}"),
+    headed("an empty token", 401, "unauthenticated", Authorization="Bearer "),
+    headed("nobody's token", 401, "unauthenticated", Authorization=f"Bearer {SILUMAN}"),
+    headed("a token of a megabyte", 401, "unauthenticated", Authorization=f"Bearer {SILUMAN * 10_000}"),
+    headed("an expired token", 401, "unauthenticated", Authorization="Bearer {expired}"),
+    headed("a revoked token", 401, "unauthenticated", Authorization="Bearer {revoked}"),
+    *(
+        Bad(wrong, 422, "invalid_request", report={}, sent={"headers": {"Idempotency-Key": key}})
+        for wrong, key in (
+            ("a key with blanks", "si lu man"),
+            ("a key too long", SILUMAN * 50),
+            ("a key in other letters", "kunci-é".encode()),
+        )
+    ),
+]
+
+
+def cursor(*values: Any) -> str:
+    return _encode(values)
+
+
+NOW = "2026-03-02T02:00:00+00:00"
+LISTS = ("/problems", "/assignments", "/problems/{submitted}/comments")
+CURSORS = {
+    "garbage": "!!!",
+    "a word": SILUMAN,
+    "not base64": "a",
+    "no JSON": "c2lsdW1hbg",
+    "no list": cursor() and "eyJzaWx1bWFuIjoxfQ",
+    "too few values": cursor(NOW),
+    "too many values": cursor(NOW, ANOTHER, SILUMAN),
+    "numbers": "WzEsMl0",
+    "nulls": "W251bGwsbnVsbF0",
+    "no moment": cursor(SILUMAN, ANOTHER),
+    "a moment without a zone": cursor("2026-03-02T02:00:00", ANOTHER),
+    "a day": cursor("2026-03-02", ANOTHER),
+    "no UUID": cursor(NOW, SILUMAN),
+    "before the first year": cursor("0001-01-01T00:00:00+14:00", ANOTHER),
+    "after the last year": cursor("9999-12-31T23:59:59-14:00", ANOTHER),
+    "lists in lists": "W1tbW1tbW1tbW1tb" * 20,
+    "letters of elsewhere": "é" * 40,
+    "a null byte": "\x00",
+    "another list's": cursor("bakalan", "35.75.03.1005"),
+}
+
+QUERIES = [
+    *(ask(f"{name} as cursor of {path}", "bad_cursor", path, after=after) for path in LISTS for name, after in CURSORS.items()),
+    *(
+        ask(f"{name} as cursor of a history", "bad_cursor", "/problems/{submitted}/history", after=after)
+        for name, after in {
+            "garbage": "!!!",
+            "no number": cursor(SILUMAN),
+            "a fraction": cursor("1.5"),
+            "a number beyond all": cursor(2**63),
+            "a number of 300 digits": cursor("9" * 290),
+            "infinity": cursor("inf"),
+            "too many values": cursor(1, 2),
+        }.items()
+    ),
+    ask("a cursor of a thousand letters", after="A" * 1_000),
+    ask("no items", limit=0),
+    ask("a negative limit", limit=-1),
+    ask("more items than we give", limit=MAXIMUM + 1),
+    ask("a limit beyond all", limit=10**40),
+    ask("half an item", limit=1.5),
+    ask("a limit in words", limit=SILUMAN),
+    ask("no code as area", area=SILUMAN),
+    ask("NUL as area", area="\x00"),
+    ask("no state of ours", state=SILUMAN),
+    ask("more states than there are", state=["submitted"] * 12),
+    ask("no slug as category", category="SILUMAN"),
+    ask("no class of ours", **{"class": SILUMAN}),
+    ask("no code as agency", agency=SILUMAN),
+    ask("no priority of ours", priority=SILUMAN),
+    ask("no day", recorded_from=SILUMAN),
+    ask("a day there is not", recorded_to="2026-02-30"),
+    ask("neither overdue nor not", overdue=SILUMAN),
+    ask("no desk", desk=SILUMAN),
+    ask("a desk with a newline", desk="kelurahan:35.75.03.1005\nx"),
+    ask("NUL as words", words="siluman\x00"),
+    ask("words too long", words=SILUMAN * 30),
+    ask("no words", words=""),
+    ask("no moment", updated_since=SILUMAN),
+    ask("a moment without a zone", updated_since="2026-03-02T00:00:00"),
+    ask("a moment before the first year", updated_since="0001-01-01T00:00:00+14:00"),
+    ask("a moment after the last year", updated_since="9999-12-31T23:59:59-14:00"),
+    ask("no UUID as problem", path=f"/problems/{SILUMAN}"),
+    ask("NUL as problem", path="/problems/%00"),
+    ask("bytes as problem", path="/problems/%ff%fe"),
+    ask("no state of an assignment", path="/assignments", state="submitted"),
+    ask("no agency's desk", path="/assignments", agency=SILUMAN),
+    ask("a lead that is neither", path="/assignments", lead=SILUMAN),
+    Bad("somebody else's problem", 404, "problem_not_found", "/problems/{elsewhere}", "GET"),
+    Bad("somebody else's history", 404, "problem_not_found", "/problems/{elsewhere}/history", "GET"),
+    Bad("nobody's problem", 404, "problem_not_found", f"/problems/{ANOTHER}", "GET"),
+    Bad("nobody's part", 404, "assignment_not_found", f"/assignments/{ANOTHER}", "GET"),
+    Bad("nobody's photo", 404, "photo_not_found", f"/problems/{{submitted}}/photos/{ANOTHER}", "GET"),
+    Bad("another problem's photo", 404, "photo_not_found", "/problems/{submitted}/photos/{photo}", "GET"),
+]
+
+PATHS = [
+    Bad("no such path", 404, "not_found", "/siluman", "GET"),
+    Bad("no such path below", 404, "not_found", "/problems/{submitted}/siluman", "GET"),
+    Bad("a path above", 404, "not_found", "/../../siluman", "GET"),
+    Bad("no such asset", 404, "not_found", "/../../assets/siluman", "GET"),
+    *(
+        Bad(f"{method} {path}", 405, "method_not_allowed", path, method)
+        for method, path in (
+            ("DELETE", "/problems"),
+            ("PUT", "/problems/{submitted}"),
+            ("DELETE", "/problems/{submitted}"),
+            ("GET", "/problems/{submitted}/steps"),
+            ("POST", "/assignments"),
+            ("SILUMAN", "/problems"),
+            ("TRACE", "/problems"),
+        )
+    ),
+]
+
+LARGE = b"\xff\xd8" + b"x" * 8 * MEGABYTE
+PHOTOS = [
+    photo("nothing", "photo_format", b""),
+    photo("a text", "photo_format", SILUMAN.encode()),
+    photo("a text called nothing", "photo_format", SILUMAN.encode(), "", "application/octet-stream"),
+    photo("SVG", "photo_format", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "siluman.svg", "image/svg+xml"),
+    photo("GIF", "photo_format", encoded(street(64, 48), "GIF"), "siluman.gif", "image/gif"),
+    photo("a PNG called JPEG", "photo_format", encoded(street(64, 48), "PNG")),
+    photo("a JPEG of another type", "photo_format", picture(), "bukti.jpg", "image/png"),
+    photo("a JPEG of another name", "photo_format", picture(), "siluman.png", "image/jpeg"),
+    photo("a page with a JPEG's name", "photo_format", picture(), "siluman.jpg", "text/html"),
+    photo("half a JPEG", "photo_unreadable", encoded(street())[:3_000]),
+    photo("the head of a PNG", "photo_unreadable", png_header(64, 48), "siluman.png", "image/png"),
+    photo("too many pixels", "photo_too_many_pixels", png_header(20_000, 20_000), "siluman.png", "image/png"),
+    photo("a file too large", "photo_too_large", LARGE),
+    photo("no UUID as its id", "invalid_request", picture(), id=SILUMAN),
+    photo("a base beyond all", "invalid_request", picture(), base="9" * 40),
+    Bad("a body too large", 413, "body_too_large", "/problems/{submitted}/photos", sent={
+        "files": files(LARGE + b"x" * MEGABYTE)
+    }),
+    Bad("no file", 422, "invalid_request", "/problems/{submitted}/photos", sent={"data": {"id": ANOTHER}}),
+    Bad("a file by another name", 422, "invalid_request", "/problems/{submitted}/photos", sent={
+        "files": {SILUMAN: ("bukti.jpg", picture(), "image/jpeg")}
+    }),
+    Bad("a text for a file", 422, "invalid_request", "/problems/{submitted}/photos", sent={
+        "files": {"file": (None, SILUMAN)}
+    }),
+    Bad("JSON for a form", 422, "invalid_request", "/problems/{submitted}/photos", sent={"json": {"file": SILUMAN}}),
+    Bad("a form without a boundary", 422, "invalid_request", "/problems/{submitted}/photos", sent={
+        "content": b"siluman", "headers": {"Content-Type": "multipart/form-data"}
+    }),
+    Bad("a form that ends early", 422, "invalid_request", "/problems/{submitted}/photos", sent={
+        "content": b'--x\r\nContent-Disposition: form-data; name="file"; filename="s.jpg"\r\n\r\nsilu',
+        "headers": {"Content-Type": "multipart/form-data; boundary=x"},
+    }),
+    Bad("a thousand and one fields", 422, "invalid_request", "/problems/{submitted}/photos", sent={
+        "files": [(f"f{number}", (None, "x")) for number in range(1_001)]
+    }),
+    Bad("a photo where nothing is seen", 404, "problem_not_found", "/problems/{elsewhere}/photos", sent={
+        "files": files(picture())
+    }),
+]
+
+TABLES = {
+    "reports": REPORTS,
+    "bodies": BODIES,
+    "steps": STEPS,
+    "headers": HEADERS,
+    "queries": QUERIES,
+    "paths": PATHS,
+    "photos": PHOTOS,
+}
+
+
+# -- the scene they are tried on -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Scene:
+    """A town with a few problems, each where a no can be met."""
+
+    town: Town
+    phone: AsyncClient
+    names: dict[str, str]
+
+    def person(self, who: str) -> Someone:
+        town = self.town
+        return {
+            "operator": town.operator("Bakalan"),
+            "lurah": town.lurah("Bakalan"),
+            "camat": town.camat("Bugul Kidul"),
+            "officer": town.officer("PUPR"),
+            "other_officer": town.officer("DINKES"),
+            "head": town.head("PUPR"),
+            "monitor": town.monitor,
+            "mayor": town.mayor,
+            "admin": town.admin,
+        }[who]
+
+    async def send(self, bad: Bad) -> Response:
+        sent = {name: self._filled(value) for name, value in bad.sent.items()}
+        headers = {**self.person(bad.who).headers, **sent.pop("headers", {})}
+        if bad.report is not None:
+            sent["json"] = self.town.problem() | dict(bad.report)
+        return await self.phone.request(bad.method, self._filled(f"/api/v1{bad.path}"), headers=headers, **sent)
+
+    def _filled(self, value: Any) -> Any:
+        """The value with the names of the scene filled in."""
+        if isinstance(value, str) and "{" in value and '"' not in value:
+            return value.format_map(self.names)
+        if isinstance(value, dict):
+            return {name: self._filled(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._filled(each) for each in value]
+        return value
+
+
+@pytest.fixture
+async def scene(town: Town, town_app: FastAPI) -> AsyncIterator[Scene]:
+    operator, lurah, camat = town.operator("Bakalan"), town.lurah("Bakalan"), town.camat("Bugul Kidul")
+    submitted, elsewhere = await operator.report(), await town.operator("Gentong").report("Gentong")
+    forwarded, accepted, assigned, working = [await lurah.report() for _ in range(4)]
+    for each in (accepted, assigned, working):
+        await camat.step(each, "accept")
+    offered = await camat.step(assigned, "assign", lead="PUPR")
+    working = await camat.step(working, "assign", lead="PUPR")
+    for verb in ("accept", "start"):
+        working = await town.officer("PUPR").part(working, verb)
+    names = {
+        "submitted": submitted["id"],
+        "forwarded": forwarded["id"],
+        "accepted": accepted["id"],
+        "assigned": assigned["id"],
+        "elsewhere": elsewhere["id"],
+        "part": offered["assignments"][0]["id"],
+        "working_part": working["assignments"][0]["id"],
+        "photo": await lurah.photo(assigned),
+        "lurahs_post": str(lurah.actor.post_id),
+        "nobody": ANOTHER,
+        "nobodys_part": ANOTHER,
+        "garbage": SILUMAN,
+        "garbage_part": SILUMAN,
+        "expired": log_in(town, expires_at=town.clock.now),
+        "revoked": log_in(town, expires_at=datetime(2100, 1, 1, tzinfo=UTC), revoked_at=town.clock.now),
+    }
+    transport = ASGITransport(app=town_app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://testserver") as phone:
+        yield Scene(town, phone, names)
+
+
+def log_in(town: Town, **ended: datetime) -> str:
+    """A token that was good once."""
+    token = f"uji-{uuid4()}"
+    device = DeviceSession(
+        id=new_id(),
+        account_id=town.operator("Bakalan").actor.account_id,
+        token_hash=hashlib.sha256(token.encode()).hexdigest(),
+        device="HP lama",
+        created_at=town.clock.now - timedelta(days=90),
+        last_used_at=town.clock.now,
+        **ended,
+    )
+    with town.house.database.write() as session:
+        session.add(device)
+    return token
+
+
+def stored(house: House) -> dict[str, str]:
+    """A fingerprint of each table, and of the folder of photos."""
+    with house.database.read() as session:
+        found = {
+            table.name: hashlib.sha256(repr(session.execute(select(table).order_by(*table.primary_key)).all()).encode())
+            for table in SQLModel.metadata.sorted_tables
+        }
+    return {name: made.hexdigest() for name, made in found.items()}
+
+
+def is_a_clear_no(answer: Response, status: int, code: str) -> None:
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["status"]) == (status, code, status), answer.text
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{16}", body["request_id"])
+    assert body["type"] == f"/docs#refusal-{code}"
+    assert body["title"]
+    assert "Traceback" not in answer.text
+
+
+def is_not_told_back(answer: Response) -> None:
+    """The names of fields are told, nothing that stood in them."""
+    body = answer.json()
+    for error in body.get("errors", ()):
+        error["at"] = error["at"].replace(SILUMAN, "")
+    assert SILUMAN not in json.dumps(body).casefold()
+
+
+# -- trying them -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_each_meets_its_own_no_and_changes_nothing(
+    scene: Scene, subtests: pytest.Subtests, table: str
+) -> None:
+    before = stored(scene.town.house)
+    for bad in TABLES[table]:
+        with subtests.test(bad.wrong):
+            answer = await scene.send(bad)
+            is_a_clear_no(answer, bad.status, bad.code)
+            is_not_told_back(answer)
+            assert stored(scene.town.house) == before
