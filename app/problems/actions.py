@@ -33,36 +33,14 @@ from app.problems.lifecycle.evolve import evolve
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import check, check_part, decide, decide_part, stamped_report
 from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reporter
-from app.problems.queries import (
-    AssignmentNotFound,
-    Loaded,
-    ProblemNotFound,
-    author_of,
-    duplicates_to_tell,
-    load,
-    photo_out,
-    photos_of,
-    problem_of,
-    search_words,
-    shape,
-    to_resume,
-    unanswered,
-    unanswered_holds,
-    visible,
-)
-from app.problems.schemas import (
-    AttachIn,
-    CommentIn,
-    CommentOut,
-    PhotoOut,
-    ProblemOut,
-    ReporterIn,
-    ReporterOut,
-    ReportIn,
-    StepOut,
-    StepsIn,
-    StepsOut,
-)
+from app.problems.queries.aggregate import Loaded, load, photos_of
+from app.problems.queries.details import AssignmentNotFound, ProblemNotFound, author_of, problem_of, shape, visible
+from app.problems.queries.due import duplicates_to_tell, to_resume, unanswered, unanswered_holds
+from app.problems.queries.lists import search_words
+from app.problems.queries.records import photo_out
+from app.problems.schemas.answers import CommentOut, PhotoOut, ProblemOut, ReporterOut, StepOut, StepsOut
+from app.problems.schemas.reports import AttachIn, CommentIn, ReporterIn, ReportIn
+from app.problems.schemas.steps import StepsIn
 from app.problems.words import AssignmentVerb, Verb
 from app.workdays.queries import load_calendars, load_limits
 

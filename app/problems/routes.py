@@ -33,7 +33,7 @@ from app.kit.refusals import (
 from app.kit.words import Line, Timestamp
 from app.people.actors import Actor, ActorDoor
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
-from app.problems import actions, queries
+from app.problems import actions
 from app.problems.lifecycle.context import (
     DayNotPossible,
     OutsideScope,
@@ -47,25 +47,24 @@ from app.problems.lifecycle.ending import AppealedBefore, MainNotPossible, Proof
 from app.problems.lifecycle.kecamatan import AuthorityUndecided
 from app.problems.lifecycle.kelurahan import AlreadyAccepted, LocalNotYours, PlaceRequired, SeenInFuture
 from app.problems.lifecycle.parts import AuthorityBinding, LetterRequired, OwnerRequired, PartStepNotAllowed
-from app.problems.queries import AssignmentNotFound, Filters, PhotoNotFound, ProblemNotFound
-from app.problems.schemas import (
+from app.problems.queries import details, lists, records
+from app.problems.queries.details import AssignmentNotFound, ProblemNotFound
+from app.problems.queries.lists import Filters
+from app.problems.queries.records import PhotoNotFound
+from app.problems.schemas.answers import (
     AssignmentOut,
-    AssignmentStepIn,
-    Base,
-    CommentIn,
     CommentOut,
     DeskItemOut,
-    EditIn,
     HistoryOut,
     PhotoOut,
     ProblemItemOut,
     ProblemOut,
     ReporterOut,
-    ReportIn,
-    StepIn,
-    StepsIn,
     StepsOut,
 )
+from app.problems.schemas.parts import AssignmentStepIn
+from app.problems.schemas.reports import Base, CommentIn, EditIn, ReportIn
+from app.problems.schemas.steps import StepIn, StepsIn
 from app.problems.words import AssignmentState, Priority, State
 from app.workdays.words import Day
 
@@ -105,7 +104,7 @@ def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> C
 
     def tagging(work: Work[Actor]) -> ProblemOut:
         problem = answer(work)
-        door.tag(problem.version, queries.view_of(work))
+        door.tag(problem.version, details.view_of(work))
         return problem
 
     return tagging
@@ -159,7 +158,7 @@ async def list_problems(
         desk=desk,
         updated_since=updated_since,
     )
-    page = await door.read(lambda work: queries.problems(work, slicing, filters))
+    page = await door.read(lambda work: lists.problems(work, slicing, filters))
     door.link(page.next)
     return page
 
@@ -173,7 +172,7 @@ async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
 @router.get("/problems/{problem_id}", summary="Read a problem", responses=refused(*_ANYBODY, ProblemNotFound))
 async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
     """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`)."""
-    return await door.read(_tagged(door, lambda work: queries.problem(work, problem_id)))
+    return await door.read(_tagged(door, lambda work: details.problem(work, problem_id)))
 
 
 @router.patch("/problems/{problem_id}", summary="Correct a problem", responses=refused(*_STEP))
@@ -195,7 +194,7 @@ async def take_step(problem_id: UUID, body: StepIn, door: ActorDoor) -> ProblemO
 )
 async def read_history(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> Page[HistoryOut]:
     """Every fact about the problem, oldest first, from the journal of its kelurahan."""
-    page = await door.read(lambda work: queries.history(work, problem_id, slicing))
+    page = await door.read(lambda work: records.history(work, problem_id, slicing))
     door.link(page.next)
     return page
 
@@ -207,7 +206,7 @@ async def read_history(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> P
 )
 async def list_comments(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> Page[CommentOut]:
     """What was said about the problem to your side, newest first."""
-    page = await door.read(lambda work: queries.comments(work, problem_id, slicing))
+    page = await door.read(lambda work: records.comments(work, problem_id, slicing))
     door.link(page.next)
     return page
 
@@ -279,7 +278,7 @@ async def see_photo(
     """The bytes, for whoever may see the problem."""
 
     def look() -> tuple[Photo, bytes]:
-        photo = door.ask(lambda work: queries.photo(work, problem_id, photo_id))
+        photo = door.ask(lambda work: records.photo(work, problem_id, photo_id))
         return photo, store_of(door.house).read(photo.thumbnail_name if small else photo.stored_name)
 
     photo, data = await door.steps(look)
@@ -306,7 +305,7 @@ async def list_assignments(
     lead: bool | None = None,
 ) -> Page[DeskItemOut]:
     """An agency's desk; for the territory, the assignments of the problems it sees. Newest first."""
-    page = await door.read(lambda work: queries.desk(work, slicing, state=tuple(state or ()), agency=agency, lead=lead))
+    page = await door.read(lambda work: lists.desk(work, slicing, state=tuple(state or ()), agency=agency, lead=lead))
     door.link(page.next)
     return page
 
@@ -319,7 +318,7 @@ async def list_assignments(
 )
 async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut:
     """One agency's part, with what you may do with it now."""
-    return await door.read(lambda work: queries.assignment(work, assignment_id))
+    return await door.read(lambda work: details.assignment(work, assignment_id))
 
 
 @router.post(

@@ -23,7 +23,9 @@ from app.problems.actions import Intent, attach, perform_one
 from app.problems.lifecycle import rounds
 from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Assignment, Problem
-from app.problems.schemas import AssignmentStepIn, CommentIn, EditIn, ReportIn, StepIn
+from app.problems.schemas.parts import AssignmentStepIn
+from app.problems.schemas.reports import CommentIn, EditIn, ReportIn
+from app.problems.schemas.steps import StepIn
 from app.problems.words import AssignmentVerb
 from app.town.hours import OfficeHours, minutes_of
 from app.town.pictures import draw

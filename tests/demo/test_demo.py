@@ -24,7 +24,7 @@ from app.people.models import Account, Post
 from app.people.passwords import passwords
 from app.problems.actions import make_round
 from app.problems.models import AssignmentRow, Comment, ProblemRow
-from app.problems.queries import load, refold
+from app.problems.queries.aggregate import load, refold
 from app.problems.words import Closing, State
 from app.town.demo import MadeDemo, NotADemo, NotSown, make_demo
 from app.town.seed import sow_town

@@ -11,7 +11,7 @@ from app.problems.facts import fact
 from app.problems.lifecycle.context import Context, StepNotAllowed, TooLate
 from app.problems.lifecycle.kelurahan import is_sampled, open_parts
 from app.problems.lifecycle.record import Problem
-from app.problems.schemas import (
+from app.problems.schemas.steps import (
     Appeal,
     Confirm,
     DecideAppeal,

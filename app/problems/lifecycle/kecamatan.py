@@ -16,7 +16,7 @@ from app.problems.lifecycle.context import (
     in_force,
 )
 from app.problems.lifecycle.record import BOUNCES_UNTIL_MONITOR, Problem
-from app.problems.schemas import (
+from app.problems.schemas.steps import (
     Accept,
     Ask,
     Assign,

@@ -24,16 +24,15 @@ from app.problems.lifecycle.context import (
 )
 from app.problems.lifecycle.evolve import TEXT_FIELDS
 from app.problems.lifecycle.record import Problem
-from app.problems.schemas import (
+from app.problems.schemas.reports import EditIn, ReportIn
+from app.problems.schemas.steps import (
     Answer,
     CallUp,
-    EditIn,
     Endorse,
     Forward,
     HandleLocally,
     Object,
     ProposeMove,
-    ReportIn,
     SendBack,
     Withdraw,
 )

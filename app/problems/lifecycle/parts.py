@@ -9,7 +9,7 @@ from app.problems.lifecycle.context import Context, UnknownCode
 from app.problems.lifecycle.ending import check_proof, needs_proof
 from app.problems.lifecycle.kecamatan import check_review_day
 from app.problems.lifecycle.record import Assignment, Problem
-from app.problems.schemas import (
+from app.problems.schemas.parts import (
     PartAccept,
     PartAgreeHold,
     PartDeclineHold,

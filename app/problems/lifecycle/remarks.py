@@ -4,7 +4,8 @@ from app.journal.facts import Fact
 from app.problems.facts import fact
 from app.problems.lifecycle.context import Context, StepNotAllowed, UnknownCode
 from app.problems.lifecycle.record import Problem
-from app.problems.schemas import AttachIn, CommentIn, Link
+from app.problems.schemas.reports import AttachIn, CommentIn
+from app.problems.schemas.steps import Link
 from app.problems.words import ENDED
 
 

@@ -5,7 +5,8 @@ from app.problems.facts import fact
 from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Problem
 from app.problems.lifecycle.steps import decide, decide_part
-from app.problems.schemas import Confirm, PartDeclineHold, PartResume, Resume
+from app.problems.schemas.parts import PartDeclineHold, PartResume
+from app.problems.schemas.steps import Confirm, Resume
 from app.problems.words import ENDED, AssignmentState, Closing, Overlay, State
 
 HOLD_ANSWER_WORKING_DAYS = 3

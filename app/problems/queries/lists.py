@@ -1,0 +1,237 @@
+"""Lists of problems, and of assignments."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, text
+from sqlmodel import Session, col
+
+from app.agencies.models import Category
+from app.agencies.words import CategoryClass
+from app.areas.models import Area
+from app.kit.house import Work
+from app.kit.paging import Page, Slice
+from app.people.actors import Actor
+from app.problems import policy
+from app.problems.models import AssignmentRow, ProblemRow
+from app.problems.queries.details import is_overdue
+from app.problems.schemas.answers import (
+    DeskItemOut,
+    ProblemItemOut,
+)
+from app.problems.words import ENDED, AssignmentState, Priority, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a list of problems is narrowed to."""
+
+    area: str | None = None
+    state: Sequence[State] = ()
+    category: str | None = None
+    class_code: CategoryClass | None = None
+    agency: str | None = None
+    priority: Priority | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    words: str | None = None
+    overdue: bool | None = None
+    desk: str | None = None
+    updated_since: datetime | None = None
+
+
+_ITEM_COLUMNS: tuple[Any, ...] = (
+    col(ProblemRow.id),
+    col(ProblemRow.number),
+    col(ProblemRow.version),
+    col(ProblemRow.state),
+    col(ProblemRow.title),
+    col(ProblemRow.category_code),
+    col(ProblemRow.class_code),
+    col(ProblemRow.area_code),
+    col(ProblemRow.priority),
+    col(ProblemRow.lead_agency),
+    col(ProblemRow.desk),
+    col(ProblemRow.desk_until),
+    col(ProblemRow.due_at),
+    col(ProblemRow.created_at),
+    col(ProblemRow.updated_at),
+)
+
+
+def problems(work: Work[Actor], slicing: Slice, filters: Filters) -> Page[ProblemItemOut]:
+    """The problems that the caller may see, newest first, narrowed by the filters."""
+    statement = select(*_ITEM_COLUMNS).where(policy.see.where(work.caller, work.now), *_conditions(work, filters))
+    rows = work.session.execute(slicing.apply(statement, col(ProblemRow.created_at), col(ProblemRow.id))).all()
+    shown, after = slicing.cut(rows, "created_at", "id")
+    return Page(items=[_item(row, work.now) for row in shown], next=after)
+
+
+def _item(row: Row[Any], now: datetime) -> ProblemItemOut:
+    return ProblemItemOut(
+        id=row.id,
+        number=row.number,
+        version=row.version,
+        state=row.state,
+        state_label=row.state.label,
+        title=row.title,
+        category=row.category_code,
+        class_=row.class_code,
+        area=row.area_code,
+        priority=row.priority,
+        lead=row.lead_agency,
+        desk=row.desk,
+        desk_until=row.desk_until,
+        due_at=row.due_at,
+        overdue=is_overdue(row.state, row.desk_until, row.due_at, now),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _conditions(work: Work[Actor], filters: Filters) -> list[ColumnElement[bool]]:
+    """What each filter that was given asks for."""
+    office = work.caller.office if filters.desk == "mine" else filters.desk
+    choices: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
+        (filters.area, in_area),
+        (filters.state or None, col(ProblemRow.state).in_),
+        (filters.category, _in_category),
+        (filters.class_code, lambda value: col(ProblemRow.class_code) == value),
+        (filters.agency, _has_part_of),
+        (filters.priority, lambda value: col(ProblemRow.priority) == value),
+        (filters.first_day, lambda day: col(ProblemRow.created_at) >= _midnight(work, day)),
+        (filters.last_day, lambda day: col(ProblemRow.created_at) < _midnight(work, day + timedelta(days=1))),
+        (filters.words, lambda words: _matching(work.session, words)),
+        (filters.overdue, lambda wanted: _late(work.now) if wanted else ~_late(work.now)),
+        (office, lambda value: col(ProblemRow.desk) == value),
+        (filters.updated_since, lambda moment: col(ProblemRow.updated_at) >= moment),
+    ]
+    return [condition(value) for value, condition in choices if value is not None]
+
+
+def _in_category(code: str) -> ColumnElement[bool]:
+    below = select(col(Category.code)).where(or_(col(Category.code) == code, col(Category.parent_code) == code))
+    return col(ProblemRow.category_code).in_(below)
+
+
+def _late(now: datetime) -> ColumnElement[bool]:
+    passed = or_(col(ProblemRow.desk_until) < now, col(ProblemRow.due_at) < now)
+    return and_(col(ProblemRow.state).not_in(ENDED), func.coalesce(passed, False))
+
+
+def _midnight(work: Work[Actor], day: date) -> datetime:
+    """The start of a day where the caller is."""
+    return datetime.combine(day, time.min, _zone_of_caller(work))
+
+
+def in_area(code: str) -> ColumnElement[bool]:
+    """Problems of an area and of all below it."""
+    match len(code):
+        case 13:
+            return col(ProblemRow.area_code) == code
+        case 8:
+            return col(ProblemRow.district_code) == code
+        case 5:
+            return col(ProblemRow.city_code) == code
+        case _:
+            return and_(col(ProblemRow.city_code) >= f"{code}.", col(ProblemRow.city_code) < f"{code}/")
+
+
+def _has_part_of(agency: str) -> ColumnElement[bool]:
+    return exists().where(
+        col(AssignmentRow.problem_id) == col(ProblemRow.id),
+        col(AssignmentRow.agency_code) == agency,
+        col(AssignmentRow.state) != AssignmentState.REVOKED,
+    )
+
+
+def _zone_of_caller(work: Work[Actor]) -> ZoneInfo:
+    """The zone in which the caller's days are judged: that of their area, or of the city served."""
+    code = work.caller.area_code or work.house.settings.city
+    zone = work.session.scalar(select(col(Area.time_zone)).where(col(Area.code) == code))
+    return ZoneInfo(zone or "Asia/Jakarta")
+
+
+def search_words(*texts: str | None) -> str:
+    """Text as the words filter compares it: letters and digits, folded, each word once."""
+    folded = unicodedata.normalize("NFKD", " ".join(text for text in texts if text)).casefold()
+    return " ".join(dict.fromkeys(re.findall(r"[a-z0-9]+", folded)))
+
+
+def _matching(session: Session, words: str) -> ColumnElement[bool]:
+    """Problems that have, for each word asked for, a word beginning with it; both databases use an index."""
+    asked = search_words(words).split()
+    if not asked:
+        return col(ProblemRow.id).is_(None)
+    if session.get_bind().dialect.name == "postgresql":
+        query = " & ".join(f"{word}:*" for word in asked)
+        return func.to_tsvector(text("'simple'"), col(ProblemRow.words)).op("@@")(
+            func.to_tsquery(text("'simple'"), query)
+        )
+    match = " ".join(f'"{word}"*' for word in asked)
+    found = text(
+        "SELECT problem_id FROM problem_search_row JOIN problem_search ON problem_search.rowid = number "
+        "WHERE problem_search MATCH :match"
+    ).bindparams(match=match)
+    return col(ProblemRow.id).in_(found)
+
+
+def desk(
+    work: Work[Actor], slicing: Slice, *, state: Sequence[AssignmentState], agency: str | None, lead: bool | None
+) -> Page[DeskItemOut]:
+    """Assignments: for an agency its own desk; for territory those of the problems it sees."""
+    actor = work.caller
+    statement = select(AssignmentRow, *_DESK_COLUMNS).join(
+        ProblemRow, col(ProblemRow.id) == col(AssignmentRow.problem_id)
+    )
+    if actor.kind.in_agency:
+        statement = statement.where(
+            col(AssignmentRow.agency_code) == actor.agency_code, col(AssignmentRow.state) != AssignmentState.REVOKED
+        )
+    else:
+        statement = statement.where(policy.see.where(actor, work.now))
+    if agency is not None:
+        statement = statement.where(col(AssignmentRow.agency_code) == agency)
+    if state:
+        statement = statement.where(col(AssignmentRow.state).in_(state))
+    if lead is not None:
+        statement = statement.where(col(AssignmentRow.is_lead).is_(lead))
+    rows = work.session.execute(slicing.apply(statement, col(AssignmentRow.offered_at), col(AssignmentRow.id))).all()
+    shown = [_desk_item(row) for row in rows]
+    items, after = slicing.cut(shown, "offered_at", "id")
+    return Page(items=list(items), next=after)
+
+
+_DESK_COLUMNS: tuple[Any, ...] = (
+    col(ProblemRow.number),
+    col(ProblemRow.title),
+    col(ProblemRow.area_code),
+    col(ProblemRow.category_code),
+    col(ProblemRow.priority),
+    col(ProblemRow.state).label("problem_state"),
+)
+
+
+def _desk_item(row: Row[Any]) -> DeskItemOut:
+    part: AssignmentRow = row.AssignmentRow
+    return DeskItemOut(
+        id=part.id,
+        problem_id=part.problem_id,
+        number=row.number,
+        title=row.title,
+        area=row.area_code,
+        category=row.category_code,
+        priority=row.priority,
+        agency=part.agency_code,
+        lead=part.is_lead,
+        state=part.state,
+        state_label=part.state.label,
+        problem_state=row.problem_state,
+        offered_at=part.offered_at,
+        due_at=part.due_at,
+    )

@@ -1,0 +1,122 @@
+"""What happened to a problem, what was said about it, what was shown."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlmodel import col
+
+from app.evidence.models import Photo
+from app.journal.models import Entry
+from app.kit.house import Work
+from app.kit.paging import Page, Slice
+from app.kit.refusals import NotFound
+from app.people.actors import Actor
+from app.people.words import PostKind
+from app.problems import policy
+from app.problems.facts import FACTS
+from app.problems.models import Comment, ProblemPhoto
+from app.problems.queries.aggregate import bodies_of
+from app.problems.queries.details import visible
+from app.problems.schemas.answers import CommentOut, HistoryOut, PhotoOut
+
+
+def history(work: Work[Actor], problem_id: UUID, slicing: Slice) -> Page[HistoryOut]:
+    """Everything that happened to a problem, oldest first; internal comments of another side are left out."""
+    visible(work, problem_id)
+    statement = select(Entry).where(col(Entry.subject) == problem_id)
+    entries = work.session.scalars(slicing.apply(statement, col(Entry.version), descending=False)).all()
+    shown, after = slicing.cut(entries, "version")
+    hidden = _hidden_comments(work, problem_id, shown)
+    bodies = bodies_of(work.session, shown)
+    items = [
+        HistoryOut(
+            position=entry.position,
+            log=entry.log,
+            version=entry.version,
+            kind=entry.kind,
+            label=FACTS[entry.kind].label,
+            at=entry.at,
+            happened_at=entry.happened_at,
+            by={**entry.author, "post_label": _post_label(entry.author["post"])},
+            data={name: value for name, value in entry.data.items() if name != "texts"} | bodies[entry.version],
+        )
+        for entry in shown
+        if entry.data.get("comment") not in hidden
+    ]
+    return Page(items=items, next=after)
+
+
+def _hidden_comments(work: Work[Actor], problem_id: UUID, entries: Iterable[Entry]) -> set[str]:
+    """Ids of internal comments among these entries that stay on another side."""
+    internal = {entry.data["comment"] for entry in entries if entry.data.get("internal")}
+    if not internal:
+        return set()
+    statement = select(col(Comment.id)).where(
+        col(Comment.problem_id) == problem_id,
+        col(Comment.internal),
+        col(Comment.side) != policy.territory_side(work.caller),
+    )
+    return internal & {str(each) for each in work.session.scalars(statement)}
+
+
+def _post_label(post: str) -> str:
+    kind = post.partition(":")[0]
+    return PostKind(kind).label if kind in frozenset(PostKind) else "Sistem"
+
+
+def comments(work: Work[Actor], problem_id: UUID, slicing: Slice) -> Page[CommentOut]:
+    """What was said about a problem, newest first, as far as it was said to this side."""
+    visible(work, problem_id)
+    statement = select(Comment).where(
+        col(Comment.problem_id) == problem_id,
+        or_(~col(Comment.internal), col(Comment.side) == policy.territory_side(work.caller)),
+    )
+    rows = work.session.scalars(slicing.apply(statement, col(Comment.at), col(Comment.id))).all()
+    shown, after = slicing.cut(rows, "at", "id")
+    return Page(items=[comment_out(each) for each in shown], next=after)
+
+
+def comment_out(comment: Comment) -> CommentOut:
+    return CommentOut(
+        id=comment.id,
+        problem_id=comment.problem_id,
+        text=comment.text,
+        internal=comment.internal,
+        late=comment.late,
+        at=comment.at,
+        by=comment.author,
+        post=comment.post,
+    )
+
+
+def photo(work: Work[Actor], problem_id: UUID, photo_id: UUID) -> Photo:
+    """A photo of a problem that the caller may see."""
+    visible(work, problem_id)
+    statement = (
+        select(Photo)
+        .join(ProblemPhoto, col(ProblemPhoto.photo_id) == col(Photo.id))
+        .where(col(ProblemPhoto.problem_id) == problem_id, col(Photo.id) == photo_id)
+    )
+    found = work.session.scalar(statement)
+    if found is None:
+        raise PhotoNotFound
+    return found
+
+
+class PhotoNotFound(NotFound):
+    code, title, judul = "photo_not_found", "No such photo of this problem", "Foto tidak ditemukan pada masalah ini"
+
+
+def photo_out(owned: ProblemPhoto, photo: Photo) -> PhotoOut:
+    return PhotoOut(
+        id=photo.id,
+        problem_id=owned.problem_id,
+        width=photo.width,
+        height=photo.height,
+        size=photo.size,
+        sha256=photo.sha256,
+        seen_before=owned.seen_before,
+        late=owned.late,
+        created_at=photo.created_at,
+    )
