@@ -32,7 +32,6 @@ from app.kit.refusals import (
     NotModified,
     ProblemDetails,
     Refusal,
-    Unexpected,
     answer_refusal,
     from_http,
     from_validation,
@@ -167,10 +166,6 @@ def _add_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return answer_refusal(request, from_http(error))
 
-    async def fail(request: Request, error: Exception) -> Response:
-        _log.error("unexpected", exc_info=error)
-        return answer_refusal(request, Unexpected())
-
     async def not_modified(_request: Request, error: Exception) -> Response:
         assert isinstance(error, NotModified)
         return Response(status_code=304, headers={"ETag": error.etag})
@@ -184,7 +179,6 @@ def _add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(NotModified, not_modified)
     app.add_exception_handler(Replayed, replay)
-    app.add_exception_handler(Exception, fail)
 
 
 class NotReady(Busy):

@@ -24,7 +24,7 @@ from sqlmodel import Session, col
 
 from app.kit.house import Caller, Credentials, House, Work
 from app.kit.models import RememberedAnswer
-from app.kit.refusals import Busy, Conflict, IdReused, InvalidRequest, NotModified, Unauthenticated
+from app.kit.refusals import Busy, Conflict, IdReused, InvalidRequest, NotModified, Refusal, Unauthenticated
 
 AnswerT = TypeVar("AnswerT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -139,7 +139,11 @@ class Door(Generic[CallerT]):
                 if name is None or work.caller.account_id is None:
                     return action(work)
                 self._replay(work.session, work.caller.account_id, name, fingerprint)
-                answer = action(work)
+                try:
+                    answer = action(work)
+                except Refusal:  # perhaps because the same request was done while this one waited for its lock
+                    self._replay(work.session, work.caller.account_id, name, fingerprint)
+                    raise
                 self._remember(work, name, fingerprint, answer)
                 return answer
 

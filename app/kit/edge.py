@@ -1,4 +1,4 @@
-"""The outermost layer of HTTP: names each request, bounds its body, logs how it ended."""
+"""The outermost layer of HTTP: names each request, bounds its body, answers for a crash, logs how it ended."""
 
 import secrets
 import time
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from app.kit.refusals import BodyTooLarge, answer_refusal
+from app.kit.refusals import BodyTooLarge, Unexpected, answer_refusal
 from app.kit.settings import Settings
 
 _FORM_OVERHEAD_BYTES = 64 * 1024
@@ -28,7 +28,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         request_id = secrets.token_hex(8)
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 0
 
         async def named(message: Message) -> None:
             nonlocal status
@@ -40,6 +40,11 @@ class Edge:
         with bound_contextvars(request_id=request_id):
             try:
                 await self._bounded(scope, receive, named)
+            except Exception as error:
+                _log.exception("unexpected", exc_info=error)
+                if not status:
+                    await answer_refusal(Request(scope), Unexpected())(scope, receive, named)
+                raise  # the server, and a test, may hear of it too
             finally:
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
                 _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds)

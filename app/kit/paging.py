@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
@@ -79,7 +80,7 @@ def _decode(cursor: str, keys: Sequence[Any]) -> tuple[Any, ...]:
         if not isinstance(texts, list) or len(texts) != len(keys) or not all(isinstance(each, str) for each in texts):
             raise ValueError(cursor)
         return tuple(_typed(text, _kind(key.type)) for text, key in zip(texts, keys, strict=True))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise BadCursor from error
 
 
@@ -93,8 +94,10 @@ def _kind(column_type: TypeEngine[Any]) -> type[Any]:
 
 def _typed(text: str, kind: type[Any]) -> Any:
     value = kind.fromisoformat(text) if hasattr(kind, "fromisoformat") else kind(text)
-    if getattr(value, "tzinfo", True) is None:
-        raise ValueError("a naive moment")
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("a naive moment")
+        value = value.astimezone(UTC)
     if isinstance(value, int) and abs(value) >= 2**63:
         raise ValueError("too large a number")
     if isinstance(value, str) and (not value.isprintable()):

@@ -200,10 +200,17 @@ def answer_refusal(request: Request, refusal: Refusal) -> JSONResponse:
 def from_validation(error: RequestValidationError) -> Refusal:
     """Names where and what, never echoes the input: it may be private, and NaN would break the answer."""
     errors = [
-        {"at": "/".join(_printable(part) for part in each["loc"]), "code": each["type"], "message": each["msg"]}
+        {"at": "/".join(_printable(part) for part in each["loc"]), "code": each["type"], "message": _message(each)}
         for each in error.errors()
     ]
     return InvalidRequest(errors=errors)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """The message, without the word that was sent where it would repeat it."""
+    if error["type"] == "union_tag_invalid":
+        return f"not one of {error['ctx']['expected_tags']}"
+    return str(error["msg"])
 
 
 def _printable(part: object) -> str:

@@ -144,7 +144,8 @@ class _Desk:
         ids = {intent.problem_id for intent in intents}
         others = {intent.other_id for intent in intents if intent.other_id}
         self._loaded = load(session, ids | others, work.now)
-        if any(self._loaded[each].problem.area_code not in heads for each in ids & self._loaded.keys()):
+        moving = {intent.problem_id for intent in intents if not intent.is_report}  # a report's id is to be new
+        if any(self._loaded[each].problem.area_code not in heads for each in moving & self._loaded.keys()):
             raise Again
         mains = {loaded.problem.main_id for loaded in self._loaded.values() if loaded.problem.main_id}
         if any(intent.round is rounds.follow_main for intent in intents):

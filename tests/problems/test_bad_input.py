@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import ASGITransport, AsyncClient, Request, Response
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
@@ -48,14 +48,29 @@ class Bad:
     report: Mapping[str, Any] | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
     """What the client is given besides: json, content, files, data, headers, params."""
+    at: str = ""
+    """The one field that is complained of, where the shape is wrong."""
+
+    def is_told_at_its_place(self, answer: Response) -> bool:
+        """Nothing but what is wrong may be what was refused."""
+        places = {"query": self.sent.get("params", ()), "body": self.report or ()}
+        expected = [self.at] if self.at else [f"{part}/{name}" for part, names in places.items() for name in names]
+        told = {"/".join(each["at"].split("/")[:2]) for each in answer.json().get("errors", ())}
+        return self.code != "invalid_request" or not expected or told == set(expected)
 
 
 def report(wrong: str, code: str = "invalid_request", status: int = 422, who: str = "operator", **other: Any) -> Bad:
     return Bad(wrong, status, code, who=who, report=other)
 
 
-def raw(wrong: str, content: bytes | str, code: str = "invalid_request", status: int = 422, **headers: str) -> Bad:
-    return Bad(wrong, status, code, sent={"content": content, "headers": JSON | headers})
+def raw(
+    wrong: str,
+    content: bytes | str,
+    code: str = "invalid_request",
+    status: int = 422,
+    headers: Mapping[str, str] = JSON,
+) -> Bad:
+    return Bad(wrong, status, code, sent={"content": content, "headers": headers})
 
 
 def step(wrong: str, status: int, code: str, at: str, who: str, verb: str, /, **said: Any) -> Bad:
@@ -69,21 +84,43 @@ def ask(wrong: str, code: str = "invalid_request", path: str = "/problems", **pa
 
 def photo(wrong: str, code: str, data: bytes, name: str = "bukti.jpg", kind: str = "image/jpeg", **form: str) -> Bad:
     status = 413 if code == "photo_too_large" else 422
-    return Bad(wrong, status, code, "/problems/{submitted}/photos", sent={"files": files(data, name, kind), "data": form})
+    return Bad(
+        wrong, status, code, "/problems/{submitted}/photos", sent={"files": files(data, name, kind), "data": form}
+    )
 
 
 def files(data: bytes, name: str = "bukti.jpg", kind: str = "image/jpeg") -> dict[str, Any]:
     return {"file": (name, data, kind)}
 
 
+def form(data: bytes, **fields: str) -> dict[str, Any]:
+    """A form with a photo, as bytes, so that exactly it can be sent again, or half of it."""
+    made = Request("POST", "http://testserver", files=files(data), data=fields)
+    return {"content": made.read(), "headers": {"Content-Type": made.headers["content-type"]}}
+
+
+GOOD = {
+    "title": "Lampu padam",
+    "category": "lampu-jalan",
+    "area": "35.75.03.1005",
+    "seen_on": "2026-03-02",
+    "landmark": "Balai RW 02",
+}
+
+
 def good(**other: Any) -> str:
     """A report as JSON text, for what no encoder writes."""
-    return json.dumps({"title": "Lampu padam", "category": "lampu-jalan", "area": "35.75.03.1005"} | other)
+    return json.dumps(GOOD | other)
 
 
-def spoilt(name: str, value: str) -> str:
-    """A report as JSON text in which one value is written by hand."""
+def written(name: str, value: str) -> str:
+    """A report in which one value is written by hand, as no encoder would."""
     return good(**{name: "@"}).replace('"@"', value)
+
+
+def spoilt(wrong: str, name: str, value: str) -> Bad:
+    sent = {"content": written(name, value), "headers": JSON}
+    return Bad(wrong, 422, "invalid_request", sent=sent, at=f"body/{name}")
 
 
 # -- tables of what is wrong -----------------------------------------------------------------------------------------
@@ -165,28 +202,28 @@ BODIES = [
     raw("lists in lists", "[" * DEEP),
     raw("lists in lists, closed", "[" * DEEP + "]" * DEEP),
     raw("objects in objects", '{"title":' * DEEP + "1" + "}" * DEEP),
-    raw("a title of lists in lists", spoilt("title", "[" * DEEP + "]" * DEEP)),
-    raw("half a surrogate pair", spoilt("title", '"siluman \\ud800"')),
-    raw("the other half", spoilt("description", '"siluman \\udfff"')),
+    raw("a title of lists in lists", written("title", "[" * DEEP + "]" * DEEP)),
+    spoilt("half a surrogate pair", "title", '"siluman \\ud800"'),
+    spoilt("the other half", "description", '"siluman \\udfff"'),
     raw("half a pair as a field's name", '{"siluman \\ud800": 1}'),
-    *(raw(f"half a pair as {name}", spoilt(name, '"\\ud800"')) for name in ("id", "area", "category", "seen_on", "rt")),
-    raw("NUL as an escape", spoilt("title", '"siluman\\u0000"')),
-    raw("not a number", spoilt("point", '{"lat": NaN, "lon": 112.9}')),
-    raw("infinity", spoilt("point", '{"lat": -7.6, "lon": Infinity}')),
-    raw("minus infinity", spoilt("point", '{"lat": -Infinity, "lon": 112.9}')),
-    raw("a number beyond floats", spoilt("point", '{"lat": 1e400, "lon": 112.9}')),
-    raw("an integer of 400 digits", spoilt("point", f'{{"lat": {"9" * 400}, "lon": 1}}')),
-    raw("an integer of 10,000 digits", spoilt("title", "9" * 10_000)),
-    raw("JSON called text", good(), **{"Content-Type": "text/plain"}),
-    raw("JSON called a form", good(), **{"Content-Type": "application/x-www-form-urlencoded"}),
-    raw("JSON called XML", good(), **{"Content-Type": "application/xml"}),
-    raw("JSON called siluman", good(), **{"Content-Type": SILUMAN}),
-    raw("XML", "<siluman/>", **{"Content-Type": "application/xml"}),
+    *(spoilt(f"half a pair as {name}", name, '"\\ud800"') for name in ("id", "area", "category", "seen_on", "rt")),
+    spoilt("NUL as an escape", "title", '"siluman\\u0000"'),
+    spoilt("not a number", "point", '{"lat": NaN, "lon": 112.9}'),
+    spoilt("infinity", "point", '{"lat": -7.6, "lon": Infinity}'),
+    spoilt("minus infinity", "point", '{"lat": -Infinity, "lon": 112.9}'),
+    spoilt("a number beyond floats", "point", '{"lat": 1e400, "lon": 112.9}'),
+    spoilt("an integer of 400 digits", "point", f'{{"lat": {"9" * 400}, "lon": 1}}'),
+    raw("an integer of 10,000 digits", written("title", "9" * 10_000)),
+    raw("JSON called text", good(), headers={"Content-Type": "text/plain"}),
+    raw("JSON called a form", good(), headers={"Content-Type": "application/x-www-form-urlencoded"}),
+    raw("JSON called XML", good(), headers={"Content-Type": "application/xml"}),
+    raw("JSON called siluman", good(), headers={"Content-Type": SILUMAN}),
+    raw("XML", "<siluman/>", headers={"Content-Type": "application/xml"}),
     raw("more than we take", good(description="x" * MEGABYTE), "body_too_large", 413),
-    raw("more than we take, it says", "{}", "body_too_large", 413, **{"Content-Length": "1048577"}),
-    raw("a length that is no number", "{}", "body_too_large", 413, **{"Content-Length": SILUMAN}),
-    raw("a negative length", "{}", "body_too_large", 413, **{"Content-Length": "-1"}),
-    raw("a length beyond all", "{}", "body_too_large", 413, **{"Content-Length": "9" * 4_000}),
+    raw("more than we take, it says", "{}", "body_too_large", 413, headers=JSON | {"Content-Length": "1048577"}),
+    raw("a length that is no number", "{}", "body_too_large", 413, headers=JSON | {"Content-Length": SILUMAN}),
+    raw("a negative length", "{}", "body_too_large", 413, headers=JSON | {"Content-Length": "-1"}),
+    raw("a length beyond all", "{}", "body_too_large", 413, headers=JSON | {"Content-Length": "9" * 4_000}),
 ]
 
 STEPS = [
@@ -224,12 +261,16 @@ STEPS = [
     step("no reason", 422, "invalid_request", "forwarded", "camat", "reject", reason_code="privacy"),
     step("a blank reason", 422, "invalid_request", "submitted", "lurah", "send_back", reason=" "),
     step("NUL in the reason", 422, "invalid_request", "submitted", "lurah", "send_back", reason="siluman\x00"),
-    step("no such reason code", 422, "invalid_request", "forwarded", "camat", "reject", reason_code=SILUMAN, reason="x"),
+    step(
+        "no such reason code", 422, "invalid_request", "forwarded", "camat", "reject", reason_code=SILUMAN, reason="x"
+    ),
     step("no such agency", 422, "unknown_code", "accepted", "camat", "assign", lead="SILUMAN"),
     step("no code of an agency", 422, "invalid_request", "accepted", "camat", "assign", lead=SILUMAN),
     step("no such supporter", 422, "unknown_code", "accepted", "camat", "assign", lead="PUPR", support=["SILUMAN"]),
     step("an agency twice", 422, "invalid_request", "accepted", "camat", "assign", lead="PUPR", support=["PUPR"]),
-    step("an agency nobody knows", 422, "unknown_code", "accepted", "monitor", "decide_authority", agency="X", reason="x"),
+    step(
+        "an agency nobody knows", 422, "unknown_code", "accepted", "monitor", "decide_authority", agency="X", reason="x"
+    ),
     step("no such category", 422, "unknown_code", "submitted", "lurah", "recategorise", category=SILUMAN, reason="x"),
     step("moved into a kecamatan", 422, "unknown_code", "accepted", "camat", "move", area="35.75.03", reason="x"),
     step("moved to where it lies", 422, "unknown_code", "accepted", "camat", "move", area="35.75.03.1005", reason="x"),
@@ -240,10 +281,39 @@ STEPS = [
     step("linked with what one may not see", 422, "unknown_code", "submitted", "lurah", "link", problem="{elsewhere}"),
     step("its own duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main="{submitted}"),
     step("nobody's duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main=ANOTHER),
-    step("a hidden one's duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main="{elsewhere}"),
-    step("on hold until yesterday", 422, "day_not_possible", "accepted", "camat", "hold", reason_code="budget", review_on="2026-03-01"),
-    step("on hold since the year one", 422, "invalid_request", "accepted", "camat", "hold", reason_code="budget", review_on="0001-01-01"),
-    step("on hold for ever", 422, "invalid_request", "accepted", "camat", "hold", reason_code="budget", review_on="9999-12-31"),
+    step(
+        "a hidden one's duplicate", 409, "main_not_possible", "submitted", "lurah", "mark_duplicate", main="{elsewhere}"
+    ),
+    step(
+        "on hold until yesterday",
+        422,
+        "day_not_possible",
+        "accepted",
+        "camat",
+        "hold",
+        reason_code="budget",
+        review_on="2026-03-01",
+    ),
+    step(
+        "on hold since the year one",
+        422,
+        "invalid_request",
+        "accepted",
+        "camat",
+        "hold",
+        reason_code="budget",
+        review_on="0001-01-01",
+    ),
+    step(
+        "on hold for ever",
+        422,
+        "invalid_request",
+        "accepted",
+        "camat",
+        "hold",
+        reason_code="budget",
+        review_on="9999-12-31",
+    ),
     step("six stars", 422, "invalid_request", "submitted", "lurah", "confirm", rating=6),
     step("stars without number", 422, "invalid_request", "submitted", "lurah", "confirm", rating=10**30),
     step("half a star", 422, "invalid_request", "submitted", "lurah", "confirm", rating=4.5),
@@ -251,13 +321,60 @@ STEPS = [
     step("another agency's part", 404, "assignment_not_found", "part", "other_officer", "accept"),
     step("the lurah for the agency", 403, "not_permitted", "part", "lurah", "accept"),
     step("an officer's refusal", 403, "not_permitted", "part", "officer", "refuse", reason=SILUMAN),
-    step("not ours, but nobody's", 422, "owner_required", "part", "head", "refuse", reason_code="not_our_authority", reason=SILUMAN),
-    step("not ours, but an unknown one's", 422, "unknown_code", "part", "head", "refuse", reason=SILUMAN, belongs_to="SILUMAN"),
+    step(
+        "not ours, but nobody's",
+        422,
+        "owner_required",
+        "part",
+        "head",
+        "refuse",
+        reason_code="not_our_authority",
+        reason=SILUMAN,
+    ),
+    step(
+        "not ours, but an unknown one's",
+        422,
+        "unknown_code",
+        "part",
+        "head",
+        "refuse",
+        reason=SILUMAN,
+        belongs_to="SILUMAN",
+    ),
     step("no such part", 404, "assignment_not_found", "nobodys_part", "officer", "accept"),
     step("no UUID as part", 422, "invalid_request", "garbage_part", "officer", "accept"),
-    step("finished without proof", 422, "proof_required", "working_part", "officer", "finish", resolution="repaired", note=SILUMAN),
-    step("proved by nothing", 422, "unknown_photo", "working_part", "officer", "finish", resolution="repaired", note=SILUMAN, photos=[ANOTHER]),
-    step("proved by another problem's photo", 422, "unknown_photo", "working_part", "officer", "finish", resolution="repaired", note=SILUMAN, photos=["{photo}"]),
+    step(
+        "finished without proof",
+        422,
+        "proof_required",
+        "working_part",
+        "officer",
+        "finish",
+        resolution="repaired",
+        note=SILUMAN,
+    ),
+    step(
+        "proved by nothing",
+        422,
+        "unknown_photo",
+        "working_part",
+        "officer",
+        "finish",
+        resolution="repaired",
+        note=SILUMAN,
+        photos=[ANOTHER],
+    ),
+    step(
+        "proved by another problem's photo",
+        422,
+        "unknown_photo",
+        "working_part",
+        "officer",
+        "finish",
+        resolution="repaired",
+        note=SILUMAN,
+        photos=["{photo}"],
+    ),
     step("more than done", 422, "invalid_request", "working_part", "officer", "progress", note=SILUMAN, percent=101),
     Bad("no steps", 422, "invalid_request", "/problems/steps", sent={"json": {"items": []}}),
     Bad(
@@ -269,25 +386,51 @@ STEPS = [
     ),
     Bad("nothing to change", 422, "invalid_request", "/problems/{submitted}", "PATCH", sent={"json": {}}),
     Bad("a title taken away", 422, "invalid_request", "/problems/{submitted}", "PATCH", sent={"json": {"title": None}}),
-    Bad("a place taken away", 422, "place_required", "/problems/{submitted}", "PATCH", sent={"json": {"landmark": None}}),
-    Bad("seen later", 422, "seen_in_future", "/problems/{submitted}", "PATCH", sent={"json": {"seen_on": "2026-03-03"}}),
+    Bad(
+        "a place taken away", 422, "place_required", "/problems/{submitted}", "PATCH", sent={"json": {"landmark": None}}
+    ),
+    Bad(
+        "seen later", 422, "seen_in_future", "/problems/{submitted}", "PATCH", sent={"json": {"seen_on": "2026-03-03"}}
+    ),
     Bad("an area edited", 422, "invalid_request", "/problems/{submitted}", "PATCH", sent={"json": {"area": "35"}}),
-    Bad("a change without why", 422, "reason_required", "/problems/{accepted}", "PATCH", "camat", sent={
-        "json": {"title": SILUMAN}
-    }),
+    Bad(
+        "a change without why",
+        422,
+        "reason_required",
+        "/problems/{accepted}",
+        "PATCH",
+        "camat",
+        sent={"json": {"title": SILUMAN}},
+    ),
     Bad("a silent comment", 422, "invalid_request", "/problems/{submitted}/comments", sent={"json": {"text": "\t"}}),
-    Bad("half a surrogate pair said", 422, "invalid_request", "/problems/{submitted}/comments", sent={
-        "content": '{"text": "siluman \\udc00"}', "headers": JSON
-    }),
-    Bad("a base before the first", 422, "invalid_request", "/problems/{submitted}/comments", sent={
-        "json": {"text": SILUMAN, "base": 0}
-    }),
-    Bad("a base beyond all", 422, "invalid_request", "/problems/{submitted}/comments", sent={
-        "json": {"text": SILUMAN, "base": 10**40}
-    }),
-    Bad("a comment where nothing is seen", 404, "problem_not_found", "/problems/{elsewhere}/comments", sent={
-        "json": {"text": SILUMAN}
-    }),
+    Bad(
+        "half a surrogate pair said",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/comments",
+        sent={"content": '{"text": "siluman \\udc00"}', "headers": JSON},
+    ),
+    Bad(
+        "a base before the first",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/comments",
+        sent={"json": {"text": SILUMAN, "base": 0}},
+    ),
+    Bad(
+        "a base beyond all",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/comments",
+        sent={"json": {"text": SILUMAN, "base": 10**40}},
+    ),
+    Bad(
+        "a comment where nothing is seen",
+        404,
+        "problem_not_found",
+        "/problems/{elsewhere}/comments",
+        sent={"json": {"text": SILUMAN}},
+    ),
     Bad("a reporter one may not know", 403, "not_permitted", "/problems/{assigned}/reporter", who="officer"),
 ]
 
@@ -310,8 +453,10 @@ def matched(wrong: str, status: int, code: str, header: str | bytes, where: str 
 
 
 HEADERS = [
-    *(matched(f"a stale version: {where or 'step'}", 412, "version_mismatch", '"7.abc"', where) for where in
-      ("", "edit", "part", "comment", "photo")),
+    *(
+        matched(f"a stale version: {where or 'step'}", 412, "version_mismatch", '"7.abc"', where)
+        for where in ("", "edit", "part", "comment", "photo")
+    ),
     matched("a stale version, bare", 412, "version_mismatch", "7"),
     matched("a stale version, weak", 412, "version_mismatch", 'W/"7.abc"'),
     matched("no ETag of ours", 422, "bad_if_match", f'"{SILUMAN}"'),
@@ -373,7 +518,11 @@ CURSORS = {
 }
 
 QUERIES = [
-    *(ask(f"{name} as cursor of {path}", "bad_cursor", path, after=after) for path in LISTS for name, after in CURSORS.items()),
+    *(
+        ask(f"{name} as cursor of {path}", "bad_cursor", path, after=after)
+        for path in LISTS
+        for name, after in CURSORS.items()
+    ),
     *(
         ask(f"{name} as cursor of a history", "bad_cursor", "/problems/{submitted}/history", after=after)
         for name, after in {
@@ -465,26 +614,50 @@ PHOTOS = [
     photo("a file too large", "photo_too_large", LARGE),
     photo("no UUID as its id", "invalid_request", picture(), id=SILUMAN),
     photo("a base beyond all", "invalid_request", picture(), base="9" * 40),
-    Bad("a body too large", 413, "body_too_large", "/problems/{submitted}/photos", sent={
-        "files": files(LARGE + b"x" * MEGABYTE)
-    }),
+    Bad(
+        "a body too large",
+        413,
+        "body_too_large",
+        "/problems/{submitted}/photos",
+        sent={"files": files(LARGE + b"x" * MEGABYTE)},
+    ),
     Bad("no file", 422, "invalid_request", "/problems/{submitted}/photos", sent={"data": {"id": ANOTHER}}),
-    Bad("a file by another name", 422, "invalid_request", "/problems/{submitted}/photos", sent={
-        "files": {SILUMAN: ("bukti.jpg", picture(), "image/jpeg")}
-    }),
-    Bad("a text for a file", 422, "invalid_request", "/problems/{submitted}/photos", sent={
-        "files": {"file": (None, SILUMAN)}
-    }),
+    Bad(
+        "a file by another name",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/photos",
+        sent={"files": {SILUMAN: ("bukti.jpg", picture(), "image/jpeg")}},
+    ),
+    Bad(
+        "a text for a file",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/photos",
+        sent={"files": {"file": (None, SILUMAN)}},
+    ),
     Bad("JSON for a form", 422, "invalid_request", "/problems/{submitted}/photos", sent={"json": {"file": SILUMAN}}),
-    Bad("a form without a boundary", 422, "invalid_request", "/problems/{submitted}/photos", sent={
-        "content": b"siluman", "headers": {"Content-Type": "multipart/form-data"}
-    }),
-    Bad("a thousand and one fields", 422, "invalid_request", "/problems/{submitted}/photos", sent={
-        "files": [(f"f{number}", (None, "x")) for number in range(1_001)]
-    }),
-    Bad("a photo where nothing is seen", 404, "problem_not_found", "/problems/{elsewhere}/photos", sent={
-        "files": files(picture())
-    }),
+    Bad(
+        "a form without a boundary",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/photos",
+        sent={"content": b"siluman", "headers": {"Content-Type": "multipart/form-data"}},
+    ),
+    Bad(
+        "a thousand and one fields",
+        422,
+        "invalid_request",
+        "/problems/{submitted}/photos",
+        sent={"files": [(f"f{number}", (None, "x")) for number in range(1_001)]},
+    ),
+    Bad(
+        "a photo where nothing is seen",
+        404,
+        "problem_not_found",
+        "/problems/{elsewhere}/photos",
+        sent={"files": files(picture())},
+    ),
 ]
 
 TABLES = {
@@ -624,16 +797,29 @@ def is_not_told_back(answer: Response) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-async def test_each_meets_its_own_no_and_changes_nothing(
-    scene: Scene, subtests: pytest.Subtests, table: str
-) -> None:
+async def test_each_meets_its_own_no_and_changes_nothing(scene: Scene, subtests: pytest.Subtests, table: str) -> None:
     before = stored(scene.town.house)
     for bad in TABLES[table]:
         with subtests.test(bad.wrong):
             answer = await scene.send(bad)
             is_a_clear_no(answer, bad.status, bad.code)
             is_not_told_back(answer)
+            assert bad.is_told_at_its_place(answer), answer.text
             assert stored(scene.town.house) == before
+
+
+async def test_what_is_spoilt_here_is_good_by_itself(scene: Scene) -> None:
+    operator = scene.person("operator")
+    assert (await operator.post("/problems", scene.town.problem())).status_code == 201
+    assert (await operator.post("/problems", content=good(), headers=JSON)).status_code == 201
+    assert (await operator.get("/problems", headers={"X-Post": str(operator.actor.post_id)})).status_code == 200
+    assert (
+        await scene.person("lurah").post(f"/problems/{scene.names['submitted']}/photos", **form(picture()))
+    ).is_success
+    for path in (*LISTS, "/problems/{submitted}/history"):
+        page = await operator.get(path.format(**scene.names), params={"limit": 1, "after": ""})
+        assert page.status_code == 422, "an empty cursor is none of ours"
+        assert (await operator.get(path.format(**scene.names), params={"limit": MAXIMUM})).status_code == 200
 
 
 @pytest.mark.filterwarnings(  # a file that never ended is left by the framework to the garbage collector
@@ -641,12 +827,11 @@ async def test_each_meets_its_own_no_and_changes_nothing(
 )
 async def test_a_photo_that_was_cut_off_on_the_way_is_none(scene: Scene) -> None:
     lurah, house = scene.person("lurah"), scene.town.house
-    whole = scene.phone.build_request("POST", f"/api/v1/problems/{scene.names['submitted']}/photos", files=files(picture()))
-    headers = lurah.headers | {"Content-Type": whole.headers["content-type"]}
+    path, whole = f"/problems/{scene.names['submitted']}/photos", form(picture())
     before = stored(house)
     for kept in (0.2, 0.5, 0.9):
-        half = whole.content[: int(len(whole.content) * kept)]
-        is_a_clear_no(await scene.phone.post(whole.url, content=half, headers=headers), 422, "invalid_request")
+        half = whole["content"][: int(len(whole["content"]) * kept)]
+        is_a_clear_no(await lurah.post(path, **whole | {"content": half}), 422, "invalid_request")
     assert stored(house) == before
 
 
@@ -654,21 +839,23 @@ async def test_a_body_that_says_nothing_of_its_length_is_counted(scene: Scene) -
     lurah, house = scene.person("lurah"), scene.town.house
     sent = 0
 
-    async def drip() -> AsyncIterator[bytes]:
+    async def drip(head: bytes) -> AsyncIterator[bytes]:
         nonlocal sent
+        yield head
         for _ in range(1_000):
             sent += MEGABYTE
             yield b"[" * MEGABYTE
 
     before = stored(house)
-    for path, kind, limit in (
-        ("/problems", "application/json", 1),
-        (f"/problems/{scene.names['submitted']}/steps", "application/json", 1),
-        (f"/problems/{scene.names['submitted']}/photos", "multipart/form-data; boundary=x", 8),
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="bukti.jpg"\r\n\r\n'
+    for path, kind, head, limit in (
+        ("/problems", "application/json", b"[", 1),
+        (f"/problems/{scene.names['submitted']}/steps", "application/json", b'{"verb": ', 1),
+        (f"/problems/{scene.names['submitted']}/photos", "multipart/form-data; boundary=x", form, 8),
     ):
         sent = 0
         headers = lurah.headers | {"Content-Type": kind}
-        answer = await scene.phone.post(f"/api/v1{path}", content=drip(), headers=headers)
+        answer = await scene.phone.post(f"/api/v1{path}", content=drip(head), headers=headers)
         is_a_clear_no(answer, 413, "body_too_large")
         assert sent <= (limit + 2) * MEGABYTE, "it stops listening"
     assert stored(house) == before
@@ -694,7 +881,9 @@ async def test_the_same_report_again_is_the_first_answer_again(scene: Scene) -> 
     assert again.headers["content-type"] == "application/json"
     is_a_clear_no(await operator.post("/problems", body | {"title": "Lain sekali"}), 409, "id_reused")
     is_a_clear_no(await operator.post("/problems", body | {"area": "35.75.03.1003"}), 409, "id_reused")
-    is_a_clear_no(await operator.post(f"/problems/{body['id']}/comments", {"id": body["id"], "text": "x"}), 409, "id_reused")
+    is_a_clear_no(
+        await operator.post(f"/problems/{body['id']}/comments", {"id": body["id"], "text": "x"}), 409, "id_reused"
+    )
     assert stored(house) == before
 
 
@@ -728,24 +917,15 @@ async def test_the_same_comment_again_is_the_first_answer_again(scene: Scene) ->
 async def test_the_same_photo_again_is_the_first_one(scene: Scene) -> None:
     operator, lurah, house = scene.person("operator"), scene.person("lurah"), scene.town.house
     path, elsewhere = f"/problems/{scene.names['submitted']}/photos", f"/problems/{scene.names['forwarded']}/photos"
-    form = {"id": str(new_id())}
-    first = await operator.post(path, files=files(picture()), data=form)
-    assert first.status_code == 201
-    bytes_of_it = first.request.content
+    photo_id = str(new_id())
+    whole = form(picture(), id=photo_id)
+    first = await operator.post(path, **whole)
+    assert first.status_code == 201, first.text
     before = stored(house)
-    again = await operator.post(path, content=bytes_of_it, headers={"Content-Type": first.request.headers["content-type"]})
-    assert same(first, again)
-    is_a_clear_no(await operator.post(path, files=files(picture("merah")), data=form), 409, "id_reused")
-    is_a_clear_no(
-        await operator.post(elsewhere, content=bytes_of_it, headers={"Content-Type": first.request.headers["content-type"]}),
-        409,
-        "id_reused",
-    )
-    is_a_clear_no(
-        await lurah.post(path, content=bytes_of_it, headers={"Content-Type": first.request.headers["content-type"]}),
-        409,
-        "id_reused",
-    )
+    assert same(first, await operator.post(path, **whole))
+    is_a_clear_no(await operator.post(path, **form(picture("merah"), id=photo_id)), 409, "id_reused")
+    is_a_clear_no(await operator.post(elsewhere, **whole), 409, "id_reused")
+    is_a_clear_no(await lurah.post(path, **whole), 409, "id_reused")
     assert stored(house) == before
 
 
@@ -762,7 +942,9 @@ async def test_a_key_names_one_request(scene: Scene) -> None:
     is_a_clear_no(await lurah.post(path, {"verb": "endorse"}, headers=headers), 409, "idempotency_key_reused")
     is_a_clear_no(await lurah.post(other, {"verb": "forward"}, headers=headers), 409, "idempotency_key_reused")
     assert stored(house) == before
-    assert (await operator.post("/problems", scene.town.problem(), headers=headers)).status_code == 201, "a key is one's own"
+    assert (await operator.post("/problems", scene.town.problem(), headers=headers)).status_code == 201, (
+        "a key is one's own"
+    )
 
 
 # -- several steps in one call, each its own no ----------------------------------------------------------------------
@@ -816,7 +998,8 @@ async def test_a_no_is_told_in_the_language_asked_for(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/problems"), ("GET", f"/problems/{ANOTHER}"), ("POST", f"/problems/{ANOTHER}/reporter")]
+    ("method", "path"),
+    [("GET", "/problems"), ("GET", f"/problems/{ANOTHER}"), ("POST", f"/problems/{ANOTHER}/reporter")],
 )
 async def test_a_crash_tells_nothing_but_its_name_in_the_log(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str, path: str

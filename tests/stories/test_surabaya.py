@@ -202,7 +202,7 @@ def posts() -> set[tuple[PostKind, str]]:
 def rows_of_person(kind: PostKind, place: str) -> tuple[SQLModel, SQLModel, SQLModel]:
     """Somebody at a post, with a device logged in."""
     account_id = new_id()
-    where = {"agency_code" if kind.in_agency else "area_code": place}
+    area, agency = (None, place) if kind.in_agency else (place, None)
     return (
         Account(
             id=account_id,
@@ -211,7 +211,7 @@ def rows_of_person(kind: PostKind, place: str) -> tuple[SQLModel, SQLModel, SQLM
             password_hash="-",
             created_at=SINCE,
         ),
-        Post(id=new_id(), account_id=account_id, kind=kind, since=SINCE, **where),
+        Post(id=new_id(), account_id=account_id, kind=kind, area_code=area, agency_code=agency, since=SINCE),
         DeviceSession(
             id=new_id(),
             account_id=account_id,
