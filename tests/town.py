@@ -138,6 +138,14 @@ class Town:
     def kecamatan(self, name: str) -> str:
         return name if "." in name else self._codes[Level.DISTRICT, name]
 
+    def hire(self, session: Session, kind: PostKind, area: str | None = None, agency: str | None = None) -> Someone:
+        """One more person with a post."""
+        rows = _rows(kind, area, agency)
+        for table, row in rows.items():
+            session.connection().execute(insert(table).values(row))
+        account_id = rows[Account]["id"]
+        return next(each for each in _everybody(self, session) if each.actor.account_id == account_id)
+
     async def speak(self, who: Someone, method: str, path: str, **options: Any) -> Response:
         headers = who.headers | options.pop("headers", {})
         return await self.client.request(method, f"/api/v1{path}", headers=headers, **options)
@@ -179,43 +187,41 @@ def populate(house: House) -> None:
     """The town's seed, and one person for every post, each with a device logged in."""
     sow_town(house)
     with house.database.write() as session:
-        rows: dict[type[Any], list[dict[str, Any]]] = {Account: [], Post: [], DeviceSession: []}
-        for kind, area, agency in _posts(session):
-            account_id, name = new_id(), f"{kind.label} {area or agency or ''}".strip()
-            rows[Account].append(
-                {
-                    "id": account_id,
-                    "username": f"{kind}.{(area or agency or 'kota').lower()}",
-                    "name": name,
-                    "password_hash": "-",
-                    "must_change_password": False,
-                    "created_at": SINCE,
-                }
-            )
-            rows[Post].append(
-                {
-                    "id": new_id(),
-                    "account_id": account_id,
-                    "kind": kind,
-                    "area_code": area,
-                    "agency_code": agency,
-                    "acting": False,
-                    "since": SINCE,
-                }
-            )
-            rows[DeviceSession].append(
-                {
-                    "id": new_id(),
-                    "account_id": account_id,
-                    "token_hash": hashlib.sha256(_token(account_id).encode()).hexdigest(),
-                    "device": "uji",
-                    "created_at": SINCE,
-                    "expires_at": NEVER,
-                    "last_used_at": MONDAY_MORNING,
-                }
-            )
-        for table, values in rows.items():
-            session.connection().execute(insert(table), values)
+        rows = [_rows(kind, area, agency) for kind, area, agency in _posts(session)]
+        for table in (Account, Post, DeviceSession):
+            session.connection().execute(insert(table), [each[table] for each in rows])
+
+
+def _rows(kind: PostKind, area: str | None, agency: str | None) -> dict[type[Any], dict[str, Any]]:
+    """Somebody with a post and a device that is logged in."""
+    account_id = new_id()
+    account = {
+        "id": account_id,
+        "username": f"{kind}.{(area or agency or 'kota').lower()}.{account_id.hex[-6:]}",
+        "name": f"{kind.label} {area or agency or ''}".strip(),
+        "password_hash": "-",
+        "must_change_password": False,
+        "created_at": SINCE,
+    }
+    post = {
+        "id": new_id(),
+        "account_id": account_id,
+        "kind": kind,
+        "area_code": area,
+        "agency_code": agency,
+        "acting": False,
+        "since": SINCE,
+    }
+    device = {
+        "id": new_id(),
+        "account_id": account_id,
+        "token_hash": hashlib.sha256(_token(account_id).encode()).hexdigest(),
+        "device": "uji",
+        "created_at": SINCE,
+        "expires_at": NEVER,
+        "last_used_at": MONDAY_MORNING,
+    }
+    return {Account: account, Post: post, DeviceSession: device}
 
 
 def _posts(session: Session) -> Iterator[tuple[PostKind, str | None, str | None]]:

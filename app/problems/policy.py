@@ -241,6 +241,8 @@ mayor: Final = _post(PostKind.MAYOR) & _own
 agency: Final = _post(PostKind.OFFICER, PostKind.HEAD) & _concerns_my_agency()
 lead_agency: Final = _post(PostKind.OFFICER, PostKind.HEAD) & _leads()
 author: Final = _recorded_by_me()
+origin_office: Final = _recorded_by_my_office() & ~_post(PostKind.MAYOR, PostKind.ADMIN)
+"""The office that recorded it; the mayor shares the monitor's office, and only reads."""
 
 see: Final = kelurahan | kecamatan | monitor | mayor | agency
 """Who reads a problem; everybody else is told that it does not exist."""
@@ -275,7 +277,7 @@ MAY: Final[Mapping[Verb, ActorRule]] = {
     Verb.WITHDRAW: author | lurah,
     Verb.ACCEPT: kecamatan,
     Verb.ASK: kecamatan | lead_agency,
-    Verb.ANSWER: (_returned_to_origin() & _recorded_by_my_office()) | (~_returned_to_origin() & kelurahan),
+    Verb.ANSWER: (_returned_to_origin() & origin_office) | (~_returned_to_origin() & kelurahan),
     Verb.TAKE_UP: kecamatan,
     Verb.ASSIGN: camat | monitor,
     Verb.DECIDE_AUTHORITY: monitor,
