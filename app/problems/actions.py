@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import insert, select
+from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Session, col
 
 from app.agencies.actions import teach
@@ -140,6 +141,7 @@ class _Desk:
         self._draft = Draft(work, heads)
         self._added: list[Any] = []
         self._new_parts: list[dict[str, Any]] = []
+        self._rewritten: dict[type[Any], tuple[list[Any], set[str]]] = {}
         session = work.session
         ids = {intent.problem_id for intent in intents}
         others = {intent.other_id for intent in intents if intent.other_id}
@@ -339,6 +341,10 @@ class _Desk:
                 self._update(self._loaded[each], problem)
             else:
                 self._new_parts += [_part_row(part, problem, at) for at, part in enumerate(problem.assignments)]
+        for rows, columns in self._rewritten.values():
+            for row in rows:
+                for column in columns:
+                    flag_modified(row, column)  # rows that changed differently still make one statement
         session.flush()
         if new_rows:
             session.connection().execute(insert(ProblemRow), new_rows)
@@ -349,12 +355,22 @@ class _Desk:
         session.flush()
 
     def _update(self, loaded: Loaded, problem: Problem) -> None:
-        _copy(_row(problem), loaded.row)
+        self._copy(_row(problem), loaded.row)
         for sequence, part in enumerate(problem.assignments):
             if part.id in loaded.parts:
-                _copy(_part_row(part, problem, sequence), loaded.parts[part.id])
+                self._copy(_part_row(part, problem, sequence), loaded.parts[part.id])
             else:
                 self._new_parts.append(_part_row(part, problem, sequence))
+
+    def _copy(self, values: Mapping[str, Any], row: Any) -> None:
+        """Sets what differs, so that a column that no row changed is not written."""
+        changed = {name for name, value in values.items() if getattr(row, name) != value}
+        if changed:
+            rows, columns = self._rewritten.setdefault(type(row), ([], set()))
+            rows.append(row)
+            columns |= changed
+        for name in changed:
+            setattr(row, name, values[name])
 
 
 _ROW_FIELDS = tuple(each.name for each in fields(Problem) if each.name not in ("assignments", "lurah_vacant"))
@@ -378,13 +394,6 @@ def _row(problem: Problem) -> dict[str, Any]:
 def _part_row(part: Assignment, problem: Problem, sequence: int) -> dict[str, Any]:
     row = {name: getattr(part, name) for name in _PART_FIELDS}
     return row | {"problem_id": problem.id, "sequence": sequence}
-
-
-def _copy(values: Mapping[str, Any], row: Any) -> None:
-    """Sets what differs, so that an unchanged column is not written."""
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
 
 
 def _named(said: Sequence[Any], *names: str) -> set[Any]:

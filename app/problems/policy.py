@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, exists, false, select, true, union_all
 from sqlmodel import col
 
+from app.agencies.words import CategoryClass
 from app.kit.rules import Rule
 from app.people.actors import Actor
 from app.people.models import Account, Post
@@ -169,6 +170,16 @@ def _rejected_by_me() -> ActorRule:
     )
 
 
+def _awaits_endorsement() -> ActorRule:
+    """An emergency that went up at once, behind which the lurah does not stand yet."""
+    return Rule(
+        lambda who, record, now: (
+            _problem(record).class_code is CategoryClass.EMERGENCY and not _problem(record).endorsed
+        ),
+        lambda who, now: and_(col(ProblemRow.class_code) == CategoryClass.EMERGENCY, ~col(ProblemRow.endorsed)),
+    )
+
+
 def _widened() -> ActorRule:
     """The first five working days after the work was done have passed without an answer."""
 
@@ -241,7 +252,18 @@ mayor: Final = _post(PostKind.MAYOR) & _own
 agency: Final = _post(PostKind.OFFICER, PostKind.HEAD) & _concerns_my_agency()
 lead_agency: Final = _post(PostKind.OFFICER, PostKind.HEAD) & _leads()
 author: Final = _recorded_by_me()
-origin_office: Final = _recorded_by_my_office() & ~_post(PostKind.MAYOR, PostKind.ADMIN)
+origin_office: Final = (
+    _post(
+        PostKind.OPERATOR,
+        PostKind.LURAH,
+        PostKind.STAFF,
+        PostKind.CAMAT,
+        PostKind.OFFICER,
+        PostKind.HEAD,
+        PostKind.MONITOR,
+    )
+    & _recorded_by_my_office()
+)
 """The office that recorded it; the mayor shares the monitor's office, and only reads."""
 
 see: Final = kelurahan | kecamatan | monitor | mayor | agency
@@ -263,7 +285,7 @@ _may_confirm = (
 ) & ~_finished_by_me()
 
 MAY: Final[Mapping[Verb, ActorRule]] = {
-    Verb.EDIT: (_first_draft & (author | lurah)) | (~_first_draft & kecamatan),
+    Verb.EDIT: (_first_draft & (author | lurah)) | (~_first_draft & kecamatan) | (_awaits_endorsement() & lurah),
     Verb.RECATEGORISE: (_not_yet_up & lurah) | (~_not_yet_up & camat),
     Verb.PRIORITISE: (_not_yet_up & lurah) | (~_not_yet_up & camat),
     Verb.MOVE: camat | monitor,

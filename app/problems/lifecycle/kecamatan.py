@@ -138,8 +138,8 @@ def check_review_day(review_on: object, context: Context) -> None:
         raise DayNotPossible(f"Between tomorrow and {latest.isoformat()}.", field="review_on")
 
 
-def resume(_problem: Problem, _said: Resume, _context: Context) -> list[Fact]:
-    return [fact("resumed")]
+def resume(_problem: Problem, _said: Resume, context: Context) -> list[Fact]:
+    return [fact("resumed", automatic=context.actor is None or None)]
 
 
 def recategorise(problem: Problem, said: Recategorise, context: Context) -> list[Fact]:

@@ -115,8 +115,8 @@ def decline_hold(_problem: Problem, part: Assignment, said: PartDeclineHold, con
     return [_part_fact("assignment_hold_declined", part, said, {"reason": said.reason}, automatic=automatic)]
 
 
-def resume(_problem: Problem, part: Assignment, said: PartResume, _context: Context) -> list[Fact]:
-    return [_part_fact("assignment_resumed", part, said)]
+def resume(_problem: Problem, part: Assignment, said: PartResume, context: Context) -> list[Fact]:
+    return [_part_fact("assignment_resumed", part, said, automatic=context.actor is None or None)]
 
 
 def finish(problem: Problem, part: Assignment, said: PartFinish, context: Context) -> list[Fact]:

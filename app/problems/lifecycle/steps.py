@@ -96,7 +96,6 @@ STEPS: Final[Mapping[Verb, Step]] = {
     Verb.HOLD: Step(
         _from(State.ACCEPTED, State.IN_PROGRESS, State.HANDLED_LOCALLY),
         kecamatan.hold,
-        kecamatan.hold_is_open,
         to=_from(State.ON_HOLD),
     ),
     Verb.RESUME: Step(
@@ -141,7 +140,8 @@ class PartStep:
     decide: Callable[[Problem, Assignment, Any, Context], list[Fact]]
     to: AssignmentState | None = None
     """The state it leads to; None where the state stays."""
-    needs_proposed_hold: bool = False
+    proposed_hold: bool | None = None
+    """Whether a hold must be waiting for its answer, or must not; None where it does not matter."""
 
 
 def _part_from(*states: AssignmentState) -> frozenset[AssignmentState]:
@@ -156,9 +156,9 @@ PART_STEPS: Final[Mapping[AssignmentVerb, PartStep]] = {
     AssignmentVerb.START: PartStep(_part_from(_TAKEN), parts.start, _RUNNING),
     AssignmentVerb.PROGRESS: PartStep(_part_from(_RUNNING), parts.progress),
     AssignmentVerb.DELEGATE: PartStep(_part_from(_OFFERED, _TAKEN, _RUNNING), parts.delegate),
-    AssignmentVerb.HOLD: PartStep(_part_from(_RUNNING), parts.hold),
-    AssignmentVerb.AGREE_HOLD: PartStep(_part_from(_RUNNING), parts.agree_hold, _PAUSED, needs_proposed_hold=True),
-    AssignmentVerb.DECLINE_HOLD: PartStep(_part_from(_RUNNING), parts.decline_hold, needs_proposed_hold=True),
+    AssignmentVerb.HOLD: PartStep(_part_from(_RUNNING), parts.hold, proposed_hold=False),
+    AssignmentVerb.AGREE_HOLD: PartStep(_part_from(_RUNNING), parts.agree_hold, _PAUSED, proposed_hold=True),
+    AssignmentVerb.DECLINE_HOLD: PartStep(_part_from(_RUNNING), parts.decline_hold, proposed_hold=True),
     AssignmentVerb.RESUME: PartStep(_part_from(_PAUSED), parts.resume, _RUNNING),
     AssignmentVerb.FINISH: PartStep(_part_from(_RUNNING), parts.finish, AssignmentState.DONE),
     AssignmentVerb.REFUSE: PartStep(_part_from(_OFFERED, _TAKEN), parts.refuse, AssignmentState.REFUSED),
@@ -202,8 +202,8 @@ def check_part(problem: Problem, part: Assignment, verb: AssignmentVerb) -> None
         raise PartStepNotAllowed(part, verb)
     if verb is not AssignmentVerb.REVOKE and (problem.state not in WORK_GOES_ON or problem.lead is None):
         raise PartStepNotAllowed(part, verb)
-    if step.needs_proposed_hold:
-        parts.hold_is_proposed(part, verb)
+    if step.proposed_hold not in (None, part.hold_proposed_at is not None):
+        raise PartStepNotAllowed(part, verb)
 
 
 def is_open(problem: Problem, verb: Verb, context: Context) -> bool:
@@ -212,7 +212,7 @@ def is_open(problem: Problem, verb: Verb, context: Context) -> bool:
         check(problem, verb, context)
     except Refusal:
         return False
-    return verb not in (Verb.COMMENT, Verb.ATTACH) or problem.state in OPEN
+    return verb not in (Verb.COMMENT, Verb.ATTACH, Verb.LINK) or problem.state in OPEN
 
 
 def is_part_open(problem: Problem, part: Assignment, verb: AssignmentVerb) -> bool:
@@ -229,7 +229,8 @@ def _stamped(problem: Problem, facts: Sequence[Fact], context: Context) -> list[
     for fact in facts:
         after = evolve(after, fact, context.now, context.author)
     last = dict(facts[-1].data)
-    if (after.state, after.desk) != (problem.state, problem.desk) or "due_at" in last:
+    passed_on = after.state != problem.state or (after.desk != problem.desk and facts[-1].kind != "moved_in")
+    if passed_on or "due_at" in last:
         until = desk_until(after, context)
         last["until"] = until.isoformat() if until else None
     if after.state is State.AWAITING_CONFIRMATION and after.confirm_widens_at is None:
