@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Session, col
 
@@ -140,6 +141,7 @@ class _Desk:
         self._heads = heads
         self._draft = Draft(work, heads)
         self._added: list[Any] = []
+        self._links: dict[tuple[UUID, UUID], str] = {}
         self._new_parts: list[dict[str, Any]] = []
         self._rewritten: dict[type[Any], tuple[list[Any], set[str]]] = {}
         session = work.session
@@ -325,9 +327,7 @@ class _Desk:
                     )
                 )
             case "linked":
-                self._added.append(
-                    ProblemLink(problem_id=problem.id, other_id=UUID(data["problem"]), kind=data["link"])
-                )
+                self._links[problem.id, UUID(data["problem"])] = data["link"]
             case "authority_decided":
                 agency = data["offers"][0]["agency"]
                 teach(self._work, problem.category_code, problem.city_code, agency, problem.id)
@@ -351,8 +351,22 @@ class _Desk:
         if self._new_parts:
             session.connection().execute(insert(AssignmentRow), self._new_parts)
         session.add_all(self._added)
+        self._write_links(session)
         self._draft.write()
         session.flush()
+
+    def _write_links(self, session: Session) -> None:
+        """Two problems are linked once; saying it again says how."""
+        if not self._links:
+            return
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        rows = [{"problem_id": one, "other_id": other, "kind": kind} for (one, other), kind in self._links.items()]
+        statement = dialect.insert(ProblemLink).values(rows)
+        session.connection().execute(
+            statement.on_conflict_do_update(
+                index_elements=["problem_id", "other_id"], set_={"kind": statement.excluded.kind}
+            )
+        )
 
     def _update(self, loaded: Loaded, problem: Problem) -> None:
         self._copy(_row(problem), loaded.row)

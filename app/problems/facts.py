@@ -74,7 +74,7 @@ FACTS: Final[Mapping[str, FactKind]] = {
     "escalated": _kind("Dieskalasi", "level", "reason"),
     "commented": _kind("Dikomentari", "comment internal late", "text"),
     "attached": _kind("Foto dilampirkan", "photo seen_before late"),
-    "linked": _kind("Ditautkan", "problem number link"),
+    "linked": _kind("Ditautkan", "problem number link late"),
     "assignment_accepted": _kind("Disposisi diterima", _PART + "assignment_due_at"),
     "assignment_started": _kind("Pekerjaan dimulai", _PART),
     "assignment_progressed": _kind("Kemajuan dilaporkan", _PART + "percent photos", "note"),

@@ -100,11 +100,14 @@ Words = Annotated[Line, Field(max_length=200)]
 
 
 def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> Callable[[Work[Actor]], ProblemOut]:
-    """The same answer, its version and view set as the response's ETag."""
+    """The same answer, its version and view set as the response's ETag.
+
+    All that it says is part of the view: a limit that passes, or a main problem that moves on, raises no version here.
+    """
 
     def tagging(work: Work[Actor]) -> ProblemOut:
         problem = answer(work)
-        door.tag(problem.version, details.view_of(work))
+        door.tag(problem.version, f"{details.view_of(work)} {problem.model_dump_json()}")
         return problem
 
     return tagging

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
+from pydantic import BaseModel
 from sqlalchemy import event, select
 from sqlalchemy.engine import make_url
 from sqlmodel import Session, SQLModel, col
@@ -29,7 +30,7 @@ from app.problems import actions
 from app.problems.actions import Intent
 from app.problems.models import ProblemRow
 from app.problems.schemas.reports import CommentIn, EditIn, ReportIn
-from app.problems.schemas.steps import Forward, Move
+from app.problems.schemas.steps import Accept, Assign, Forward, Move
 from tests.conftest import Databases, SettableClock, settings_for
 from tests.town import Someone, Town, populate
 
@@ -195,7 +196,9 @@ async def test_the_same_request_twice_at_once_has_effect_once(town: Town, what: 
     before = len(positions(town.house)[BAKALAN])
     with meeting(town.house, 2):
         answers: list[Response] = await asyncio.gather(sendings[what](key), sendings[what](key))
-    assert {answer.status_code for answer in answers} == {200 if what == "step" else 201}, [each.text for each in answers]
+    assert {answer.status_code for answer in answers} == {200 if what == "step" else 201}, [
+        each.text for each in answers
+    ]
     assert answers[0].json() == answers[1].json()
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 1
     assert positions(town.house) == {BAKALAN: gapless(range(before + 1))}
@@ -205,45 +208,43 @@ async def test_the_same_request_twice_at_once_has_effect_once(town: Town, what: 
 # -- statements ------------------------------------------------------------------------------------------------------
 
 
-def statements(house: House, unit: Callable[[Session], list[Any]]) -> list[str]:
-    """How each statement that a unit of work sends begins."""
+def statements(town: Town, who: Someone, intents: list[Intent]) -> list[str]:
+    """How each statement begins that a batch of somebody's sends."""
     sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         sent.append(" ".join(statement.split()[:3]))
 
-    event.listen(house.database.engine, "before_cursor_execute", note)
+    event.listen(town.house.database.engine, "before_cursor_execute", note)
     try:
-        outcomes = house.database.perform(unit)
+        outcomes = town.house.database.perform(lambda session: actions.perform(town.work(session, who), intents))
     finally:
-        event.remove(house.database.engine, "before_cursor_execute", note)
+        event.remove(town.house.database.engine, "before_cursor_execute", note)
     assert not [each for each in outcomes if isinstance(each, Exception)]
     return sent
 
 
 async def test_statements_do_not_grow_with_the_batch(town: Town) -> None:
-    lurah, house = town.lurah("Bakalan"), town.house
-    await lurah.report()  # the first of a log makes its head, and reads what is then known
-    ids = {many: [new_id() for _ in range(many)] for many in (1, 2, 50)}
-    report = ReportIn.model_validate(town.problem(local={"plan": "Kerja bakti.", "target_on": town.today()}))
-    edits: list[dict[str, Any]] = [{"title": "Saluran buntu"}, {"landmark": "Musala", "rw": "02"}, {"address": "Jl. Irian"}]
-    says: list[Callable[[int], Any]] = [
-        lambda each: report,
-        lambda each: CommentIn(id=new_id(), text=f"Catatan {each}"),
-        lambda each: Forward(verb="forward"),
-        lambda each: EditIn.model_validate(edits[each % 3]),
+    operator, lurah, camat = town.operator("Bakalan"), town.lurah("Bakalan"), town.camat("Bugul Kidul")
+    await operator.report()  # the first of a log makes its head, and reads what is then known
+    ids = {many: [new_id() for _ in range(many)] for many in (1, 3, 50)}
+    edits: list[dict[str, Any]] = [{"title": "Saluran buntu"}, {"landmark": "Musala", "rw": "02"}, {"rt": "01"}]
+    leads = [("PUPR", ()), ("DLHKP", ("PUPR",)), ("PERKIM", ("PUPR", "DLHKP"))]
+    says: list[tuple[Someone, Callable[[int], BaseModel]]] = [
+        (operator, lambda at: ReportIn.model_validate(town.problem(title=f"Saluran {at}"))),
+        (operator, lambda at: CommentIn(id=new_id(), text=f"Catatan {at}")),
+        (operator, lambda at: EditIn.model_validate(edits[at % 3])),
+        (lurah, lambda at: Forward(verb="forward")),
+        (camat, lambda at: Accept(verb="accept")),
+        (camat, lambda at: Assign(verb="assign", lead=leads[at % 3][0], support=leads[at % 3][1])),
+        (camat, lambda at: Assign(verb="assign", lead=leads[at % 3 - 1][0], support=leads[at % 3 - 1][1])),
     ]
-    for say in says:
-        one, two, fifty = (
-            statements(
-                house,
-                lambda session, intents=[
-                    Intent(problem_id=problem, said=say(each)) for each, problem in enumerate(ids[many])
-                ]: actions.perform(town.work(session, lurah), intents),
-            )
-            for many in ids
-        )
-        assert one == two == fifty
+    for who, say in says:
+        sent = {
+            many: statements(town, who, [Intent(problem_id=each, said=say(at)) for at, each in enumerate(problems)])
+            for many, problems in ids.items()
+        }
+        assert sent[1] == sent[3] == sent[50]
 
 
 # -- ground taken away -----------------------------------------------------------------------------------------------
@@ -354,8 +355,9 @@ async def test_while_all_threads_are_held_people_are_asked_to_come_back(narrow: 
         holding = asyncio.create_task(narrow.state.hops.run(hold))
         try:
             assert await asyncio.to_thread(held.wait, PATIENCE_SECONDS)
-            assert is_sent_away(await lurah.get("/problems"))
-            assert is_sent_away(await lurah.post("/problems", town.problem()))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert is_sent_away(await lurah.get("/problems"))
+                assert is_sent_away(await lurah.post("/problems", town.problem()))
         finally:
             released.set()
             await holding

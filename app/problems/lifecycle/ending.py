@@ -156,8 +156,11 @@ def unmark_is_open(problem: Problem, _context: Context) -> None:
         raise StepNotAllowed(problem, Verb.UNMARK)
 
 
-def unmark(_problem: Problem, _said: Unmark, _context: Context) -> list[Fact]:
-    return [fact("unmarked")]
+def unmark(_problem: Problem, _said: Unmark, context: Context) -> list[Fact]:
+    """By people; or by the system, where the main problem was withdrawn or rejected."""
+    if context.actor is not None or context.other is None or context.other.closing is None:
+        return [fact("unmarked")]
+    return [fact("unmarked", automatic=True, main_closing=context.other.closing.value)]
 
 
 def defer_to_planning(problem: Problem, said: DeferToPlanning, _context: Context) -> list[Fact]:

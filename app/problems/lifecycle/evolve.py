@@ -120,7 +120,8 @@ def _prioritised(problem: Problem, fact: Fact, _at: datetime, _author: Author) -
 
 
 def _moved_in(problem: Problem, fact: Fact, _at: datetime, _author: Author) -> Problem:
-    return replace(problem, area_code=fact.data["to"])
+    """What the former lurah objected to, the new one answers."""
+    return replace(problem, area_code=fact.data["to"], returned_to=problem.returned_to and "kelurahan")
 
 
 def _forwarded(problem: Problem, _fact: Fact, at: datetime, _author: Author) -> Problem:

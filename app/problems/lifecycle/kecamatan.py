@@ -29,7 +29,7 @@ from app.problems.schemas.steps import (
     Resume,
     TakeUp,
 )
-from app.problems.words import AssignmentState, State, Verb
+from app.problems.words import State, Verb
 
 HOLD_WORKING_DAYS = 30
 
@@ -124,11 +124,6 @@ def hold(problem: Problem, said: Hold, context: Context) -> list[Fact]:
             review_on=said.review_on.isoformat(),
         )
     ]
-
-
-def hold_is_open(problem: Problem, _context: Context) -> None:
-    if problem.lead is not None and problem.lead.state is AssignmentState.DONE:
-        raise StepNotAllowed(problem, Verb.HOLD)
 
 
 def check_review_day(review_on: object, context: Context) -> None:

@@ -147,7 +147,8 @@ def _corrections(problem: Problem, kind: str, said: EditIn | None, context: Cont
     given.pop("reason", None)
     if given.get("seen_on") and given["seen_on"] > context.today:
         raise SeenInFuture
-    places = {name: getattr(problem, name) for name in ("address", "landmark")} | {"point": problem.latitude}
+    has_point = problem.latitude is not None
+    places = {"address": problem.address, "landmark": problem.landmark, "point": has_point}
     if given.keys() & places.keys() and not any((places | given)[name] for name in places):
         raise PlaceRequired
     changes = {
@@ -205,8 +206,9 @@ def object_to(_problem: Problem, said: Object, _context: Context) -> list[Fact]:
 
 
 def object_is_open(problem: Problem, context: Context) -> None:
-    """Only to what another office recorded here, and within the endorse limit."""
-    if problem.origin == f"kelurahan:{problem.area_code}" or problem.endorsed or problem.forwarded_at is None:
+    """Only to what another office recorded here, one that sees it still, and within the endorse limit."""
+    sees_it = problem.origin.startswith(("agency:", "city:")) or problem.origin == f"kecamatan:{problem.district_code}"
+    if not sees_it or problem.endorsed or problem.forwarded_at is None:
         raise StepNotAllowed(problem, Verb.OBJECT)
     closes_at = context.due(problem, "endorse", problem.forwarded_at)
     if context.now > closes_at:

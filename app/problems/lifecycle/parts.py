@@ -22,7 +22,7 @@ from app.problems.schemas.parts import (
     PartRevoke,
     PartStart,
 )
-from app.problems.words import AssignmentVerb, Refused
+from app.problems.words import Refused
 
 
 class PartStepNotAllowed(Conflict):
@@ -86,8 +86,6 @@ def delegate(_problem: Problem, part: Assignment, said: PartDelegate, _context: 
 
 
 def hold(_problem: Problem, part: Assignment, said: PartHold, context: Context) -> list[Fact]:
-    if part.hold_proposed_at is not None:
-        raise PartStepNotAllowed(part, AssignmentVerb.HOLD)
     check_review_day(said.review_on, context)
     return [
         _part_fact(
@@ -99,11 +97,6 @@ def hold(_problem: Problem, part: Assignment, said: PartHold, context: Context) 
             review_on=said.review_on.isoformat(),
         )
     ]
-
-
-def hold_is_proposed(part: Assignment, verb: AssignmentVerb) -> None:
-    if part.hold_proposed_at is None:
-        raise PartStepNotAllowed(part, verb)
 
 
 def agree_hold(_problem: Problem, part: Assignment, said: PartAgreeHold, _context: Context) -> list[Fact]:

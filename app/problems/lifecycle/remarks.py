@@ -29,7 +29,9 @@ def attach(problem: Problem, said: AttachIn, _context: Context) -> list[Fact]:
 def link(problem: Problem, said: Link, context: Context) -> list[Fact]:
     if context.other is None or context.other.id == problem.id:
         raise UnknownCode("Another problem is needed.", field="problem")
-    return [fact("linked", problem=str(said.problem), number=context.other.number, link=said.kind.value)]
+    late = _taken_late(problem, said.base, said.verb)
+    number, kind = context.other.number, said.kind.value
+    return [fact("linked", problem=str(said.problem), number=number, link=kind, late=late or None)]
 
 
 def _taken_late(problem: Problem, base: int | None, verb: str) -> bool:

@@ -6,7 +6,7 @@ from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Problem
 from app.problems.lifecycle.steps import decide, decide_part
 from app.problems.schemas.parts import PartDeclineHold, PartResume
-from app.problems.schemas.steps import Confirm, Resume
+from app.problems.schemas.steps import Confirm, Resume, Unmark
 from app.problems.words import ENDED, AssignmentState, Closing, Overlay, State
 
 HOLD_ANSWER_WORKING_DAYS = 3
@@ -58,6 +58,6 @@ def follow_main(problem: Problem, context: Context) -> list[Fact]:
     if main.closing is Closing.DUPLICATE and main.main_id is not None:
         return [fact("repointed", main=str(main.main_id))]
     if main.closing in (Closing.WITHDRAWN, Closing.REJECTED):
-        return [fact("unmarked", automatic=True, main_closing=main.closing.value)]
+        return decide(problem, Unmark(verb="unmark"), context)
     outcome = main.closing.value if main.closing else (main.resolution or State.RESOLVED).value
     return [fact("main_ended", outcome=outcome)]

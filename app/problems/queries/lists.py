@@ -115,8 +115,10 @@ def _conditions(work: Work[Actor], filters: Filters) -> list[ColumnElement[bool]
 
 
 def _in_category(code: str) -> ColumnElement[bool]:
-    below = select(col(Category.code)).where(or_(col(Category.code) == code, col(Category.parent_code) == code))
-    return col(ProblemRow.category_code).in_(below)
+    """Problems of a category and of all below it, however deep."""
+    below = select(col(Category.code)).where(col(Category.code) == code).cte(recursive=True)
+    below = below.union(select(col(Category.code)).where(col(Category.parent_code) == below.c.code))
+    return col(ProblemRow.category_code).in_(select(below.c.code))
 
 
 def _late(now: datetime) -> ColumnElement[bool]:
@@ -157,9 +159,13 @@ def _zone_of_caller(work: Work[Actor]) -> ZoneInfo:
     return ZoneInfo(zone or "Asia/Jakarta")
 
 
+_WITHOUT_APOSTROPHES = str.maketrans("", "", "'’‘ʼ`´")
+
+
 def search_words(*texts: str | None) -> str:
-    """Text as the words filter compares it: letters and digits, folded, each word once."""
-    folded = unicodedata.normalize("NFKD", " ".join(text for text in texts if text)).casefold()
+    """Text as the words filter compares it: letters and digits, folded, each word once (`Tapa'an` is `tapaan`)."""
+    told = " ".join(text for text in texts if text).translate(_WITHOUT_APOSTROPHES)
+    folded = unicodedata.normalize("NFKD", told).casefold()
     return " ".join(dict.fromkeys(re.findall(r"[a-z0-9]+", folded)))
 
 

@@ -263,6 +263,7 @@ class Link(In):
     verb: Literal["link"]
     problem: UUID
     kind: LinkKind = LinkKind.RELATED
+    base: Base | None = None
 
 
 StepIn = Annotated[
