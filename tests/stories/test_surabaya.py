@@ -282,7 +282,10 @@ class Office:
         body: dict[str, Any] = answer.json()
         if answer.status_code != status:
             wrong = [(each["at"], each["code"]) for each in body.get("errors", ())]
-            pytest.fail(f"{kind} {method} {path}: {answer.status_code} {body.get('code')} {wrong}", pytrace=False)
+            without_words = path.partition("?")[0]
+            pytest.fail(
+                f"{kind} {method} {without_words}: {answer.status_code} {body.get('code')} {wrong}", pytrace=False
+            )
         return body
 
     def every(self, kind: PostKind, place: str, path: str) -> Iterator[dict[str, Any]]:
