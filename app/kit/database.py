@@ -42,6 +42,7 @@ class Database:
             "pool_size": settings.pool_size,
             "max_overflow": 0,
             "pool_timeout": settings.pool_wait_seconds,
+            "hide_parameters": True,  # an error must not carry names and numbers into the log
         }
         if self.is_sqlite:
             if url.database:
