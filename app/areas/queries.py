@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlmodel import Session, col
@@ -46,11 +45,6 @@ def known(session: Session, code: str) -> Area:
     if area is None:
         raise UnknownArea
     return area
-
-
-def zone_of(area: Area) -> ZoneInfo:
-    """The time zone that "today" is judged in there."""
-    return ZoneInfo(area.time_zone)
 
 
 def within(column: Any, above: str) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
@@ -111,11 +111,6 @@ class Database:
             if _state(error) in _RETRYABLE:
                 raise Again from error
             raise
-
-    def ping(self) -> None:
-        """Raises unless the database answers."""
-        with self.read() as session:
-            session.connection().execute(text("SELECT 1"))
 
     def close(self) -> None:
         """Closes every connection."""

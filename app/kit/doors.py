@@ -107,10 +107,6 @@ class Door(Generic[CallerT]):
         self._response = response
         self._credentials = credentials
 
-    @property
-    def settings(self) -> Any:
-        return self.house.settings
-
     def for_account(self) -> "Door[CallerT]":
         """The same request's door for what concerns the caller's own account only."""
         return Door(self._request, self._response, replace(self._credentials, for_account=True))

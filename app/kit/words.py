@@ -59,8 +59,3 @@ class Out(BaseModel):
     """Shape of an answer. Fields have no defaults, so generated clients know that they are always there."""
 
     model_config = ConfigDict(from_attributes=True, ser_json_temporal="iso8601")
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment as the API writes it: UTC, with `Z`."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
