@@ -13,6 +13,7 @@ from tests.crash.siege import ACKNOWLEDGEMENTS, KILLS, KILLS_INSIDE, REPLAYS, be
 from tests.postgres import running
 from tests.town import populate
 
+pytestmark = pytest.mark.xdist_group("crash")  # one after another: each of them is a machine's work already
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each of its requests would bury a complaint
 
 
