@@ -6,17 +6,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+IMPORT_POST = "import:"
+"""How the post of an import's facts begins; behind it stands the number of the run."""
+
 
 @dataclass(frozen=True)
 class Author:
-    """Who made a fact, as everybody may read it; `account_id` is None for the system itself."""
+    """Who made a fact, as everybody may read it; `account_id` is None for the system itself, and for an import."""
 
     account_id: UUID | None
     name: str
     post: str
-    """The post acted under, such as `lurah:35.75.03.1005` or `system`."""
+    """The post acted under, such as `lurah:35.75.03.1005`, `import:3` or `system`."""
     acting: bool = False
     on_behalf_of: str | None = None
+
+    @property
+    def is_import(self) -> bool:
+        """Whether an import made it: history from another register. Who would send or remind stays silent."""
+        return self.post.startswith(IMPORT_POST)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,11 @@ class Credentials:
 
 
 Subscriber = Callable[["Work[Any]", Sequence[Any]], None]
-"""Hears of facts in the transaction that wrote them; writes rows of its own room only; its failure fails the change."""
+"""Hears of facts in the transaction that wrote them; writes rows of its own room only; its failure fails the change.
+
+It hears of an import's facts too (`author.is_import`). They are history that other registers kept: whoever would send
+something to somebody, or remind anybody, because of a fact, leaves these out.
+"""
 
 
 @dataclass(frozen=True)

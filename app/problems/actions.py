@@ -21,7 +21,7 @@ from app.evidence.actions import Prepared
 from app.evidence.actions import record as record_photo
 from app.evidence.models import Photo
 from app.journal.actions import Draft, administration, lock
-from app.journal.facts import Fact
+from app.journal.facts import Author, Fact
 from app.journal.models import LogHead
 from app.kit.database import Again
 from app.kit.house import House, Work
@@ -62,9 +62,12 @@ class Intent:
     """What is said, in the shape of its verb; None where the system acts by `round`."""
     part_id: UUID | None = None
     """The assignment it is said of."""
+    part_of: str | None = None
+    """The agency whose assignment it is said of, where that has no id yet because the same batch makes it."""
     expected_version: int | None = None
     happened_at: datetime | None = None
-    on_behalf_of: str | None = None
+    author: Author | None = None
+    """Who makes the facts, where that is neither the caller nor the system: an import."""
     round: Callable[[Problem, Context], list[Fact]] | None = None
 
     @property
@@ -196,7 +199,7 @@ class _Desk:
         context = self._context(problem.area_code, intent)
         if intent.round is not None:
             facts = intent.round(problem, context)
-        elif intent.part_id is not None:
+        elif intent.part_id is not None or intent.part_of is not None:
             facts = self._decide_part(problem, intent, context)
         else:
             facts = self._decide(problem, intent.said, context)
@@ -224,7 +227,7 @@ class _Desk:
             raise NotPermitted
 
     def _decide_part(self, problem: Problem, intent: Intent, context: Context) -> list[Fact]:
-        part = problem.assignment(intent.part_id) if intent.part_id else None
+        part = _part_meant(problem, intent)
         said: Any = intent.said
         if part is None:
             raise AssignmentNotFound
@@ -267,7 +270,7 @@ class _Desk:
             other = self._problems.get(main_id) if main_id else None
         return Context(
             actor=self._actor,
-            author=author_of(self._actor, intent.on_behalf_of),
+            author=intent.author or author_of(self._actor),
             now=self._work.now,
             calendar=calendar,
             limits=self._limits,
@@ -408,6 +411,13 @@ def _row(problem: Problem) -> dict[str, Any]:
 def _part_row(part: Assignment, problem: Problem, sequence: int) -> dict[str, Any]:
     row = {name: getattr(part, name) for name in _PART_FIELDS}
     return row | {"problem_id": problem.id, "sequence": sequence}
+
+
+def _part_meant(problem: Problem, intent: Intent) -> Assignment | None:
+    """The assignment that an intent speaks of: by its id, or the one alive of an agency."""
+    if intent.part_id is not None:
+        return problem.assignment(intent.part_id)
+    return next((each for each in problem.assignments if each.agency_code == intent.part_of and each.is_alive), None)
 
 
 def _named(said: Sequence[Any], *names: str) -> set[Any]:

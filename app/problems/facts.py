@@ -2,6 +2,8 @@
 
 A kind never changes its meaning. A member may be added; one that changes or goes makes a new `version` of the kind, and
 `evolve` goes on reading the old one. Members that have nothing to say are left out.
+
+`place_omitted` and `proof_omitted` mark what an import left out and people may not: the register it read had neither.
 """
 
 from collections.abc import Mapping
@@ -34,7 +36,7 @@ FACTS: Final[Mapping[str, FactKind]] = {
     "reported": _kind(
         "Dicatat",
         "id number area category class proof_required seen_on source source_ref point rt rw origin ground endorsed "
-        "target_on alerted_agency told",
+        "target_on alerted_agency told place_omitted",
         "title description address landmark plan",
     ),
     "edited": _kind("Data diperbaiki", "changes cleared", "title description address landmark reason"),
@@ -56,7 +58,7 @@ FACTS: Final[Mapping[str, FactKind]] = {
     "taken_up": _kind("Ditangani kecamatan", "", "plan"),
     "assigned": _kind("Didisposisikan", "offers revoked by", "instruction"),
     "authority_decided": _kind("Kewenangan ditetapkan", "offers revoked by binding", "reason"),
-    "finished": _kind("Selesai dikerjakan", "resolution worked_by awaits_confirmation photos", "note"),
+    "finished": _kind("Selesai dikerjakan", "resolution worked_by awaits_confirmation photos proof_omitted", "note"),
     "held": _kind("Ditunda", "reason_code review_on", "reason"),
     "resumed": _kind("Dilanjutkan", "automatic"),
     "confirmed": _kind("Dikonfirmasi", "rating revoked automatic"),
@@ -83,7 +85,7 @@ FACTS: Final[Mapping[str, FactKind]] = {
     "assignment_hold_agreed": _kind("Penundaan disetujui", _PART),
     "assignment_hold_declined": _kind("Penundaan tidak disetujui", _PART + "automatic", "reason"),
     "assignment_resumed": _kind("Pekerjaan dilanjutkan", _PART + "automatic"),
-    "assignment_finished": _kind("Bagian instansi selesai", _PART + "resolution photos", "note"),
+    "assignment_finished": _kind("Bagian instansi selesai", _PART + "resolution photos proof_omitted", "note"),
     "assignment_refused": _kind("Disposisi ditolak", _PART + "reason_code belongs_to", "reason"),
     "assignment_revoked": _kind("Disposisi dicabut", _PART, "reason"),
 }

@@ -22,7 +22,7 @@ class Context:
     """Everything is here before deciding begins; a decision reads no database and no clock."""
 
     actor: Actor | None
-    """None is the system, which acts when a limit has passed."""
+    """None is the system, which acts when a limit has passed, or an import, which acts on behalf of a post."""
     author: Author
     now: datetime
     calendar: Calendar
@@ -34,6 +34,11 @@ class Context:
     other: Problem | None = None
     """The main problem, or the one linked to."""
     local_sample_percent: int = 0
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether nobody decides this: the system acts because a limit has passed."""
+        return self.actor is None and not self.author.is_import
 
     @property
     def today(self) -> date:

@@ -1,6 +1,6 @@
 """How a problem ends and comes back: finishing, confirming, disputing, rejecting, appealing, deferring, doubling."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -54,9 +54,14 @@ def check_proof(problem: Problem, photos: Iterable[UUID], context: Context, *, n
     named = list(photos)
     if any(photo not in context.photos for photo in named):
         raise UnknownPhoto
-    if needed and problem.proof_required and not named and context.author.on_behalf_of is None:
+    if needed and problem.proof_required and not named and not context.author.is_import:
         raise ProofRequired
     return [str(photo) for photo in named]
+
+
+def is_proof_omitted(problem: Problem, photos: Collection[UUID], *, needed: bool) -> bool | None:
+    """True where a proof that is needed is missing, as only an import's may be; else None, which a fact leaves out."""
+    return (needed and problem.proof_required and not photos) or None
 
 
 def needs_proof(resolution: Resolution) -> bool:
@@ -64,7 +69,8 @@ def needs_proof(resolution: Resolution) -> bool:
 
 
 def finish(problem: Problem, said: Finish, context: Context) -> list[Fact]:
-    photos = check_proof(problem, said.photos, context, needed=needs_proof(said.resolution))
+    needed = needs_proof(said.resolution)
+    photos = check_proof(problem, said.photos, context, needed=needed)
     is_local = problem.ground is Ground.HANDLED_LOCALLY
     awaits = not is_local or is_sampled(problem, context.local_sample_percent)
     return [
@@ -75,6 +81,7 @@ def finish(problem: Problem, said: Finish, context: Context) -> list[Fact]:
             worked_by=(Worker.KELURAHAN if is_local else Worker.KECAMATAN).value,
             awaits_confirmation=awaits,
             photos=photos or None,
+            proof_omitted=is_proof_omitted(problem, said.photos, needed=needed),
         )
     ]
 
@@ -85,7 +92,7 @@ def finish_is_open(problem: Problem, _context: Context) -> None:
 
 
 def confirm(problem: Problem, said: Confirm, context: Context) -> list[Fact]:
-    return [fact("confirmed", rating=said.rating, revoked=open_parts(problem), automatic=context.actor is None or None)]
+    return [fact("confirmed", rating=said.rating, revoked=open_parts(problem), automatic=context.is_automatic or None)]
 
 
 def dispute(problem: Problem, said: Dispute, context: Context) -> list[Fact]:
@@ -158,7 +165,7 @@ def unmark_is_open(problem: Problem, _context: Context) -> None:
 
 def unmark(_problem: Problem, _said: Unmark, context: Context) -> list[Fact]:
     """By people; or by the system, where the main problem was withdrawn or rejected."""
-    if context.actor is not None or context.other is None or context.other.closing is None:
+    if not context.is_automatic or context.other is None or context.other.closing is None:
         return [fact("unmarked")]
     return [fact("unmarked", automatic=True, main_closing=context.other.closing.value)]
 

@@ -134,7 +134,7 @@ def check_review_day(review_on: object, context: Context) -> None:
 
 
 def resume(_problem: Problem, _said: Resume, context: Context) -> list[Fact]:
-    return [fact("resumed", automatic=context.actor is None or None)]
+    return [fact("resumed", automatic=context.is_automatic or None)]
 
 
 def recategorise(problem: Problem, said: Recategorise, context: Context) -> list[Fact]:

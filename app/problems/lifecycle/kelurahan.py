@@ -61,29 +61,33 @@ class AlreadyAccepted(StepNotAllowed):
 
 
 def report(problem_id: UUID, number: str, said: ReportIn, context: Context, responsible: str | None) -> list[Fact]:
-    """The first fact of a problem. An emergency goes up at once, whoever records it."""
+    """The first fact of a problem. An emergency goes up at once, whoever records it.
+
+    An import begins at the kelurahan, whatever it is: the way up is in its next facts, and nobody is told of the past.
+    """
     category = in_force(context.categories, said.category, "category")
     area = in_force(context.areas, said.area, "area")
     if area.level is not Level.VILLAGE:
         raise UnknownCode("A problem lies in a kelurahan or desa.", field="area")
     if said.seen_on > context.today:
         raise SeenInFuture
-    if not (said.point or said.address or said.landmark or _is_import(context)):
+    is_import, has_place = context.author.is_import, bool(said.point or said.address or said.landmark)
+    if not has_place and not is_import:
         raise PlaceRequired
     kind = context.actor.kind if context.actor else None
     if said.local is not None:
         if kind is not PostKind.LURAH:
             raise LocalNotYours
         _check_target(said.local.target_on, context)
-    is_emergency = category.class_ is CategoryClass.EMERGENCY
+    is_emergency = category.class_ is CategoryClass.EMERGENCY and not is_import
     if said.local is not None:
         ground = Ground.HANDLED_LOCALLY
-    elif kind is PostKind.OPERATOR and not is_emergency:
+    elif (kind is PostKind.OPERATOR and not is_emergency) or is_import:
         ground = Ground.SUBMITTED
     else:
         ground = Ground.FORWARDED
     told = ["camat", "monitor", *([f"agency:{responsible}"] if responsible else [])] if is_emergency else []
-    if kind not in (PostKind.OPERATOR, PostKind.LURAH):
+    if kind not in (PostKind.OPERATOR, PostKind.LURAH) and not is_import:
         told.append("lurah")
     texts = {name: getattr(said, name) for name in TEXT_FIELDS} | {"plan": said.local.plan if said.local else None}
     due_at = context.limits.due(context.calendar, category.class_, "resolve", context.now)
@@ -109,6 +113,7 @@ def report(problem_id: UUID, number: str, said: ReportIn, context: Context, resp
             target_on=said.local.target_on.isoformat() if said.local else None,
             alerted_agency=responsible if is_emergency else None,
             told=told or None,
+            place_omitted=None if has_place else True,
             due_at=due_at.isoformat(),
         ),
         *([fact("prioritised", priority=said.priority.value)] if said.priority != "normal" else []),
@@ -242,7 +247,3 @@ def is_sampled(problem: Problem, percent: int) -> bool:
     if problem.class_code is CategoryClass.OVERSIGHT:
         return True
     return hashlib.sha256(problem.id.bytes).digest()[0] * 100 < percent * 256
-
-
-def _is_import(context: Context) -> bool:
-    return context.author.on_behalf_of is not None

@@ -6,7 +6,7 @@ from app.journal.facts import Fact
 from app.kit.refusals import Conflict, Unprocessable
 from app.problems.facts import fact
 from app.problems.lifecycle.context import Context, UnknownCode
-from app.problems.lifecycle.ending import check_proof, needs_proof
+from app.problems.lifecycle.ending import check_proof, is_proof_omitted, needs_proof
 from app.problems.lifecycle.kecamatan import check_review_day
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.schemas.parts import (
@@ -104,12 +104,12 @@ def agree_hold(_problem: Problem, part: Assignment, said: PartAgreeHold, _contex
 
 
 def decline_hold(_problem: Problem, part: Assignment, said: PartDeclineHold, context: Context) -> list[Fact]:
-    automatic = context.actor is None or None
+    automatic = context.is_automatic or None
     return [_part_fact("assignment_hold_declined", part, said, {"reason": said.reason}, automatic=automatic)]
 
 
 def resume(_problem: Problem, part: Assignment, said: PartResume, context: Context) -> list[Fact]:
-    return [_part_fact("assignment_resumed", part, said, automatic=context.actor is None or None)]
+    return [_part_fact("assignment_resumed", part, said, automatic=context.is_automatic or None)]
 
 
 def finish(problem: Problem, part: Assignment, said: PartFinish, context: Context) -> list[Fact]:
@@ -123,6 +123,7 @@ def finish(problem: Problem, part: Assignment, said: PartFinish, context: Contex
             {"note": said.note},
             resolution=said.resolution.value,
             photos=photos or None,
+            proof_omitted=is_proof_omitted(problem, said.photos, needed=needed),
         )
     ]
 

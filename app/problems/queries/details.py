@@ -105,11 +105,11 @@ def shape(work: Work[Actor], problems: Sequence[Problem]) -> list[ProblemOut]:
     return shaped
 
 
-def author_of(actor: Actor | None, on_behalf_of: str | None = None) -> Author:
+def author_of(actor: Actor | None) -> Author:
     """How facts name who made them."""
     if actor is None:
-        return Author(None, "Sistem", "system", on_behalf_of=on_behalf_of)
-    return Author(actor.account_id, actor.name, actor.view, actor.acting, on_behalf_of)
+        return Author(None, "Sistem", "system")
+    return Author(actor.account_id, actor.name, actor.view, actor.acting)
 
 
 def _shape(
