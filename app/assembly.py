@@ -3,34 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import fastapi_offline
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
-from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from app.agencies.routes import router as agencies
 from app.areas.routes import router as areas
+from app.docs.pages import add_docs
 from app.evidence.actions import sweep
 from app.evidence.store import open_store
 from app.kit.clock import Clock, system_clock
 from app.kit.database import Database
-from app.kit.doors import TOKEN_PATH, Door, Hops, PublicDoor, Replayed, answer_replayed, forget_answers
+from app.kit.doors import Door, Hops, PublicDoor, Replayed, answer_replayed, forget_answers
 from app.kit.edge import Edge
 from app.kit.house import House, Subscriber
 from app.kit.migrations import at_head
 from app.kit.refusals import (
     Busy,
     NotModified,
-    ProblemDetails,
     Refusal,
     answer_refusal,
     from_http,
@@ -50,22 +45,7 @@ from app.workdays.routes import router as workdays
 
 API = "/api/v1"
 ROUND_SECONDS = 60.0
-_ASSETS = Path(fastapi_offline.__file__).parent / "static"
 _log = structlog.get_logger("ujung")
-
-TAGS = [
-    {"name": "auth", "description": "Masuk, keluar, perangkat, dan jabatan Anda."},
-    {
-        "name": "problems",
-        "description": "Masalah: dicatat kelurahan, diteruskan ke kecamatan, diselesaikan, dikonfirmasi.",
-    },
-    {"name": "assignments", "description": "Disposisi: bagian tiap instansi."},
-    {"name": "areas", "description": "Wilayah resmi menurut kode Kemendagri."},
-    {"name": "agencies", "description": "Instansi, kategori, dan siapa berwenang atas apa."},
-    {"name": "workdays", "description": "Hari kerja dan tenggat."},
-    {"name": "admin", "description": "Pengelolaan akun, jabatan, dan data acuan; tidak ikut menangani masalah."},
-    {"name": "house", "description": "Apakah layanan ini berdiri."},
-]
 
 
 def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Sequence[Subscriber] = ()) -> House:
@@ -88,14 +68,9 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app = FastAPI(
         title="Ujung Tombak",
         version="1",
-        summary="Masalah wilayah dicatat lurah, disinkronkan dengan kecamatan, diselesaikan instansi.",
-        openapi_tags=TAGS,
-        docs_url=None,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
+        openapi_url=None,  # the document, in two languages, and the pages that show it are the room docs'
         lifespan=_lifespan,
         generate_unique_id_function=_name_of,
-        swagger_ui_parameters={"persistAuthorization": True, "docExpansion": "none", "filter": True},
     )
     app.state.house = standing
     app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
@@ -104,8 +79,7 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     for router in (people, problems, areas, agencies, workdays):
         app.include_router(router, prefix=API)
     _add_health(app)
-    _add_docs(app)
-    _complete_document(app, settings)
+    add_docs(app, with_password=settings.docs_login)
     return app
 
 
@@ -212,60 +186,3 @@ def _readiness(door: Door[Any]) -> Standing:
     if not ready:
         raise NotReady("The database is not at the newest migration.")
     return Standing(status="ok")
-
-
-def _add_docs(app: FastAPI) -> None:
-    """The docs pages, with assets of our own: they work without internet."""
-    app.mount("/assets", StaticFiles(directory=_ASSETS), name="assets")
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="Ujung Tombak",
-            oauth2_redirect_url="/docs/oauth2-redirect",
-            swagger_js_url="/assets/swagger-ui-bundle.js",
-            swagger_css_url="/assets/swagger-ui.css",
-            swagger_favicon_url="/assets/favicon.png",
-            swagger_ui_parameters=app.swagger_ui_parameters,
-        )
-
-    @app.get("/docs/oauth2-redirect", include_in_schema=False)
-    async def docs_redirect() -> HTMLResponse:
-        return get_swagger_ui_oauth2_redirect_html()
-
-    @app.get("/redoc", include_in_schema=False)
-    async def redoc() -> HTMLResponse:
-        return get_redoc_html(
-            openapi_url="/openapi.json",
-            title="Ujung Tombak",
-            redoc_js_url="/assets/redoc.standalone.js",
-            redoc_favicon_url="/assets/favicon.png",
-            with_google_fonts=False,
-        )
-
-
-def _complete_document(app: FastAPI, settings: Settings) -> None:
-    """Adds to the OpenAPI document what FastAPI cannot know: the shape of refusals, and which ways in are open."""
-    make = app.openapi
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            made = make()
-            components = made.setdefault("components", {})
-            components.setdefault("schemas", {})["ProblemDetails"] = ProblemDetails.model_json_schema()
-            if not settings.docs_login:
-                _without_password(made)
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents for extending it
-
-
-def _without_password(document: dict[str, Any]) -> None:
-    document["components"].get("securitySchemes", {}).pop("Name and password", None)
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            if "security" in operation:
-                operation["security"] = [each for each in operation["security"] if "Name and password" not in each]
-    document["paths"].pop(TOKEN_PATH, None)

@@ -33,7 +33,7 @@ router = APIRouter()
 async def list_agencies(
     door: CallerDoor,
     slicing: Slicing,
-    kind: AgencyKind | None = None,
+    kind: Annotated[AgencyKind | None, Query(description="Of this kind.")] = None,
     active: Annotated[bool | None, Query(description="Only those that are given new work, or only the others.")] = None,
 ) -> Page[AgencyOut]:
     """The bodies that solve problems, by code. One without accounts is moved by whoever assigned, `by_hand`."""
@@ -55,7 +55,7 @@ async def list_categories(
     door: CallerDoor,
     slicing: Slicing,
     parent: Annotated[CategoryCode | None, Query(description="Only those directly below this one.")] = None,
-    class_: Annotated[CategoryClass | None, Query(alias="class")] = None,
+    class_: Annotated[CategoryClass | None, Query(alias="class", description="Of this class.")] = None,
     active: Annotated[
         bool | None, Query(description="Only those offered for new problems, or only the others.")
     ] = None,
@@ -77,11 +77,11 @@ async def list_categories(
 async def list_responsibilities(
     door: CallerDoor,
     slicing: Slicing,
-    category: CategoryCode | None = None,
+    category: Annotated[CategoryCode | None, Query(description="Rules for this category itself.")] = None,
     area: Annotated[
         AreaCode | None, Query(description="Rules that reach this area: its own, and of all above.")
     ] = None,
-    agency: AgencyCode | None = None,
+    agency: Annotated[AgencyCode | None, Query(description="Rules that name this agency.")] = None,
 ) -> Page[ResponsibilityOut]:
     """Rules of the shape category × area → agency, of which the nearest one counts.
 

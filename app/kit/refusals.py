@@ -59,7 +59,7 @@ class Refusal(Exception):
     def body(self, language: str = "id") -> dict[str, Any]:
         """The answer's members but for the request id."""
         return {
-            "type": f"/docs#refusal-{self.code}",
+            "type": f"/docs/refusals#{self.code}",
             "title": self.title if language == "en" else self.judul,
             "status": self.status,
             "code": self.code,
@@ -168,8 +168,8 @@ def refused(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
 
 def _example(refusal: type[Refusal]) -> dict[str, Any]:
     return {
-        "type": f"/docs#refusal-{refusal.code}",
-        "title": refusal.judul,
+        "type": f"/docs/refusals#{refusal.code}",
+        "title": refusal.title,
         "status": refusal.status,
         "code": refusal.code,
         "request_id": "01936f0e8d3c",

@@ -12,6 +12,11 @@ _CONTROL_IN_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+def without_control_characters(text: str) -> str:
+    """The text without what no text here may hold; newlines and tabs stay."""
+    return _CONTROL_IN_PROSE.sub("", text)
+
+
 def _line(text: str) -> str:
     if _CONTROL_IN_LINE.search(text):
         raise ValueError("control characters are not allowed")
@@ -31,7 +36,14 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Af
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_prose)]
 """Text of several lines, NFC, without control characters but newline and tab; add a `Field(max_length=…)`."""
 
-Reason = Annotated[Prose, Field(max_length=2_000, description="Why, in a sentence people will read.")]
+Reason = Annotated[
+    Prose,
+    Field(
+        max_length=2_000,
+        description="Why, in a sentence people will read.",
+        examples=["Mohon dilengkapi foto dan nama gang."],
+    ),
+]
 
 
 def _utc(moment: datetime) -> datetime:

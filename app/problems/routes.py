@@ -68,7 +68,8 @@ from app.problems.schemas.steps import StepIn, StepsIn
 from app.problems.words import AssignmentState, Priority, State
 from app.workdays.words import Day
 
-router = APIRouter(tags=["problems"])
+problems = APIRouter(tags=["problems"])
+assignments = APIRouter(tags=["assignments"])
 
 _ANYBODY: tuple[type[Refusal], ...] = (Unauthenticated, NoPost, PostNotHeld, PasswordChangeRequired)
 _WRITE = (*_ANYBODY, NotPermitted, IdempotencyKeyReused, VersionMismatch, BadIfMatch, BodyTooLarge)
@@ -113,7 +114,7 @@ def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> C
     return tagging
 
 
-@router.post(
+@problems.post(
     "/problems",
     status_code=201,
     summary="Record a problem",
@@ -127,16 +128,16 @@ async def report_problem(body: ReportIn, door: ActorDoor) -> ProblemOut:
     return await door.write(_tagged(door, lambda work: actions.report(work, body)), key=body.id, body=body)
 
 
-@router.get("/problems", summary="List problems", responses=refused(*_ANYBODY, BadCursor))
+@problems.get("/problems", summary="List problems", responses=refused(*_ANYBODY, BadCursor))
 async def list_problems(
     door: ActorDoor,
     slicing: Slicing,
     area: Annotated[AreaCode | None, Query(description="This area and all below it.")] = None,
-    state: Annotated[list[State] | None, Query(max_length=11)] = None,
+    state: Annotated[list[State] | None, Query(max_length=11, description="In any of these states.")] = None,
     category: Annotated[CategoryCode | None, Query(description="This category and those below it.")] = None,
-    class_: Annotated[CategoryClass | None, Query(alias="class")] = None,
+    class_: Annotated[CategoryClass | None, Query(alias="class", description="Of categories of this class.")] = None,
     agency: Annotated[AgencyCode | None, Query(description="An agency that has a part in it.")] = None,
-    priority: Priority | None = None,
+    priority: Annotated[Priority | None, Query(description="Of this priority.")] = None,
     recorded_from: Annotated[Day | None, Query(description="First day on which it was recorded.")] = None,
     recorded_to: Annotated[Day | None, Query(description="Last day on which it was recorded.")] = None,
     words: Annotated[Words | None, Query(description="Each of these begins a word of it.")] = None,
@@ -166,31 +167,31 @@ async def list_problems(
     return page
 
 
-@router.post("/problems/steps", summary="Take a step on several problems", responses=refused(*_WRITE))
+@problems.post("/problems/steps", summary="Take a step on several problems", responses=refused(*_WRITE))
 async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
     """Up to 500 steps in one transaction. Each is done or refused by itself; the refused ones say why."""
     return await door.write(lambda work: actions.steps(work, body))
 
 
-@router.get("/problems/{problem_id}", summary="Read a problem", responses=refused(*_ANYBODY, ProblemNotFound))
+@problems.get("/problems/{problem_id}", summary="Read a problem", responses=refused(*_ANYBODY, ProblemNotFound))
 async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
     """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`)."""
     return await door.read(_tagged(door, lambda work: details.problem(work, problem_id)))
 
 
-@router.patch("/problems/{problem_id}", summary="Correct a problem", responses=refused(*_STEP))
+@problems.patch("/problems/{problem_id}", summary="Correct a problem", responses=refused(*_STEP))
 async def edit_problem(problem_id: UUID, body: EditIn, door: ActorDoor) -> ProblemOut:
     """The verb `edit`: what is left out stays, null clears. Once accepted, a reason is needed."""
     return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
 
 
-@router.post("/problems/{problem_id}/steps", summary="Take a step", responses=refused(*_STEP))
+@problems.post("/problems/{problem_id}/steps", summary="Take a step", responses=refused(*_STEP))
 async def take_step(problem_id: UUID, body: StepIn, door: ActorDoor) -> ProblemOut:
     """One verb, as `may` of the problem offers it. Answers the problem as it then stands."""
     return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
 
 
-@router.get(
+@problems.get(
     "/problems/{problem_id}/history",
     summary="Read what happened",
     responses=refused(*_ANYBODY, ProblemNotFound, BadCursor),
@@ -202,7 +203,7 @@ async def read_history(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> P
     return page
 
 
-@router.get(
+@problems.get(
     "/problems/{problem_id}/comments",
     summary="List comments",
     responses=refused(*_ANYBODY, ProblemNotFound, BadCursor),
@@ -214,7 +215,7 @@ async def list_comments(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> 
     return page
 
 
-@router.post(
+@problems.post(
     "/problems/{problem_id}/comments",
     status_code=201,
     summary="Comment",
@@ -225,7 +226,7 @@ async def comment_on_problem(problem_id: UUID, body: CommentIn, door: ActorDoor)
     return await door.write(lambda work: actions.comment(work, problem_id, body), key=body.id, body=body)
 
 
-@router.post(
+@problems.post(
     "/problems/{problem_id}/photos",
     status_code=201,
     summary="Send a photo",
@@ -260,7 +261,7 @@ async def send_photo(
     return await door.steps(take)
 
 
-@router.get(
+@problems.get(
     "/problems/{problem_id}/photos/{photo_id}",
     summary="See a photo",
     response_class=Response,
@@ -289,7 +290,7 @@ async def see_photo(
     return Response(data, media_type=photo.media_type, headers=headers)
 
 
-@router.post(
+@problems.post(
     "/problems/{problem_id}/reporter",
     summary="Read who told the kelurahan",
     responses=refused(*_ANYBODY, NotPermitted, ProblemNotFound),
@@ -299,13 +300,13 @@ async def read_reporter(problem_id: UUID, door: ActorDoor) -> ReporterOut:
     return await door.write(lambda work: actions.read_reporter(work, problem_id))
 
 
-@router.get("/assignments", summary="List assignments", responses=refused(*_ANYBODY, BadCursor), tags=["assignments"])
+@assignments.get("/assignments", summary="List assignments", responses=refused(*_ANYBODY, BadCursor))
 async def list_assignments(
     door: ActorDoor,
     slicing: Slicing,
-    state: Annotated[list[AssignmentState] | None, Query(max_length=7)] = None,
-    agency: AgencyCode | None = None,
-    lead: bool | None = None,
+    state: Annotated[list[AssignmentState] | None, Query(max_length=7, description="In any of these states.")] = None,
+    agency: Annotated[AgencyCode | None, Query(description="Of this agency.")] = None,
+    lead: Annotated[bool | None, Query(description="Only those that lead, or only those that support.")] = None,
 ) -> Page[DeskItemOut]:
     """An agency's desk; for the territory, the assignments of the problems it sees. Newest first."""
     page = await door.read(lambda work: lists.desk(work, slicing, state=tuple(state or ()), agency=agency, lead=lead))
@@ -313,18 +314,17 @@ async def list_assignments(
     return page
 
 
-@router.get(
+@assignments.get(
     "/assignments/{assignment_id}",
     summary="Read an assignment",
     responses=refused(*_ANYBODY, AssignmentNotFound, ProblemNotFound),
-    tags=["assignments"],
 )
 async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut:
     """One agency's part, with what you may do with it now."""
     return await door.read(lambda work: details.assignment(work, assignment_id))
 
 
-@router.post(
+@assignments.post(
     "/assignments/{assignment_id}/steps",
     summary="Take a step on an assignment",
     responses=refused(
@@ -339,8 +339,12 @@ async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut
         DayNotPossible,
         UnknownCode,
     ),
-    tags=["assignments"],
 )
 async def take_assignment_step(assignment_id: UUID, body: AssignmentStepIn, door: ActorDoor) -> ProblemOut:
     """One verb on an agency's part. Answers the problem as it then stands."""
     return await door.write(_tagged(door, lambda work: actions.step_part(work, assignment_id, body)))
+
+
+router = APIRouter()
+router.include_router(problems)
+router.include_router(assignments)

@@ -26,7 +26,7 @@ DecidedFor = Annotated[AreaCode | None, Query(description="Holds there and in al
 )
 async def count_working_days(
     door: CallerDoor,
-    days: Annotated[DayCount, Query(examples=[99])],
+    days: Annotated[DayCount, Query(description="How many working days.", examples=[99])],
     area: OfArea = None,
     from_: Annotated[Day | None, Query(alias="from", description="Not counted itself; without one, today.")] = None,
 ) -> DueOut:

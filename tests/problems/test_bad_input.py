@@ -780,7 +780,7 @@ def is_a_clear_no(answer: Response, status: int, code: str) -> None:
     assert (answer.status_code, body["code"], body["status"]) == (status, code, status), answer.text
     assert body["request_id"] == answer.headers["x-request-id"]
     assert re.fullmatch(r"[0-9a-f]{16}", body["request_id"])
-    assert body["type"] == f"/docs#refusal-{code}"
+    assert body["type"] == f"/docs/refusals#{code}"
     assert body["title"]
     assert "Traceback" not in answer.text
 

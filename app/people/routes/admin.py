@@ -162,10 +162,10 @@ async def revoke_account_devices(door: CallerDoor, id: UUID) -> Revoked:  # noqa
 async def list_posts(
     door: CallerDoor,
     slicing: Slicing,
-    kind: PostKind | None = None,
+    kind: Annotated[PostKind | None, Query(description="Posts of this kind.")] = None,
     area: Annotated[AreaCode | None, Query(description="In this area and all below it.")] = None,
-    agency: AgencyCode | None = None,
-    account: UUID | None = None,
+    agency: Annotated[AgencyCode | None, Query(description="Of this agency.")] = None,
+    account: Annotated[UUID | None, Query(description="Held by this account.")] = None,
     past: Annotated[bool, Query(description="Also posts whose time is over.")] = False,
 ) -> Page[HolderOut]:
     """Holdings of posts, the latest first."""
@@ -254,8 +254,10 @@ async def end_post(
 async def list_administration(
     door: CallerDoor,
     slicing: Slicing,
-    kind: Annotated[str | None, Query(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64, examples=["post.replaced"])] = None,
-    subject: Annotated[PersonName | None, Query(examples=["lurah:35.75.03.1005"])] = None,
+    kind: Annotated[str | None, Query(
+        pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64, description="What was done.", examples=["post.replaced"]
+    )] = None,
+    subject: Annotated[PersonName | None, Query(description="To what or whom.", examples=["lurah:35.75.03.1005"])] = None,
     by: Annotated[UUID | None, Query(description="Account of whoever did it.")] = None,
 ) -> Page[AdministrationOut]:
     """The journal of administration, the latest first."""

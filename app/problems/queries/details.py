@@ -12,6 +12,7 @@ from app.agencies.models import Agency, Category
 from app.agencies.queries import find_agencies, find_categories
 from app.areas.models import Area
 from app.areas.queries import find as find_areas
+from app.areas.schemas import PointOut
 from app.journal.facts import Author
 from app.kit.house import Work
 from app.kit.refusals import NotFound
@@ -22,7 +23,7 @@ from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import PART_STEPS, STEPS, is_open, is_part_open
 from app.problems.models import AssignmentRow, ProblemRow
 from app.problems.queries.aggregate import Loaded, load, ordered_photos_of
-from app.problems.schemas.answers import AssignmentOut, MainOut, NextStepOut, PointOut, ProblemOut
+from app.problems.schemas.answers import AssignmentOut, MainOut, NextStepOut, ProblemOut
 from app.problems.words import OPEN, State
 from app.workdays.queries import load_calendars, load_limits
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.agencies.words import CategoryClass
+from app.areas.schemas import PointOut
 from app.kit.words import Out
 from app.problems.words import (
     AssignmentState,
@@ -18,11 +19,6 @@ from app.problems.words import (
     State,
     Verb,
 )
-
-
-class PointOut(Out):
-    lat: float
-    lon: float
 
 
 class NextStepOut(Out):

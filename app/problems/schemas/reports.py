@@ -20,7 +20,7 @@ from app.problems.words import (
 )
 from app.workdays.words import Day
 
-Note = Annotated[Prose, Field(max_length=4_000)]
+Note = Annotated[Prose, Field(max_length=4_000, examples=["Saluran dikeruk sepanjang 40 meter, air mengalir."])]
 
 
 Letter = Annotated[Line, Field(max_length=100, examples=["005/123/423.03/2026"])]

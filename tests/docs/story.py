@@ -1,0 +1,318 @@
+"""One exchange with every operation, in the demo town: what the docs page shows as its examples.
+
+A drain is blocked in Bakalan. It is recorded, forwarded, accepted, assigned, cleaned and confirmed; around it people
+look things up, and an admin does what admins do. Every request is really sent, and every answer really given.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from httpx import AsyncClient, Response
+
+from app.docs.document import Document, operations
+from app.problems.words import AssignmentVerb, Verb
+from tests.conftest import SettableClock
+from tests.town import picture
+
+PASSWORD = "hujan-di-muara-2026"
+AGENCY_OF_EXAMPLE = "DLHKP"
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+SECRET = {
+    "token": "Kt3x…",
+    "access_token": "Kt3x…",
+    "password": "empat kata sekali pakai",
+    "next": "WyIyMDI2LTAzLTAy…",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size": 48_213,
+    "width": 1600,
+    "height": 1200,
+}
+"""What differs each time, or would tell nothing, is shown as this."""
+
+STEPS: dict[Verb, dict[str, Any]] = {
+    Verb.FORWARD: {},
+    Verb.ENDORSE: {},
+    Verb.CALL_UP: {"reason": "Lurah sedang cuti, sedangkan genangan sudah masuk rumah warga."},
+    Verb.HANDLE_LOCALLY: {"plan": "Kerja bakti RT 02 hari Minggu, karung dari kelurahan.", "target_on": "2026-03-08"},
+    Verb.SEND_BACK: {"reason": "Mohon dilengkapi foto dan nama gang."},
+    Verb.OBJECT: {"reason": "Lokasinya di seberang jalan, sudah wilayah Petamanan."},
+    Verb.WITHDRAW: {"reason": "Sudah dibersihkan warga tadi pagi."},
+    Verb.ACCEPT: {},
+    Verb.ASK: {"question": "Apakah air juga menggenang di depan sekolah?"},
+    Verb.ANSWER: {"answer": "Ya, sampai ke gerbang sekolah.", "changes": {"landmark": "SD dan Balai RW 02"}},
+    Verb.TAKE_UP: {"plan": "Satgas kecamatan membersihkan besok pagi."},
+    Verb.ASSIGN: {
+        "lead": "PUPR",
+        "support": ["DLHKP"],
+        "instruction": "PUPR mengeruk saluran, DLHKP mengangkut sedimen.",
+    },
+    Verb.DECIDE_AUTHORITY: {"agency": "PUPR", "reason": "Saluran ini tercatat pada aset PUPR."},
+    Verb.FINISH: {
+        "resolution": "repaired",
+        "note": "Saluran dikeruk sepanjang 40 meter.",
+        "photos": ["01996d0e-4e00-7000-8000-000000000003"],
+    },
+    Verb.HOLD: {"reason_code": "weather_season", "reason": "Menunggu air surut.", "review_on": "2026-03-16"},
+    Verb.RESUME: {},
+    Verb.CONFIRM: {"rating": 5},
+    Verb.DISPUTE: {
+        "reason": "Masih tersumbat di ujung gang.",
+        "photos": ["01996d0e-4e00-7000-8000-000000000003"],
+    },
+    Verb.REOPEN: {"reason": "Meluap lagi setelah hujan semalam."},
+    Verb.REJECT: {"reason_code": "too_little_known", "reason": "Lokasi tidak dapat ditemukan dari keterangan ini."},
+    Verb.APPEAL: {"reason": "Lokasi kini sudah jelas, peta terlampir."},
+    Verb.DECIDE_APPEAL: {"outcome": "overturned", "reason": "Keterangan sudah lengkap."},
+    Verb.MARK_DUPLICATE: {"main": "01996d0e-4e00-7000-8000-000000000001"},
+    Verb.UNMARK: {},
+    Verb.DEFER_TO_PLANNING: {"planned_in": "Renja 2027", "reason": "Perlu pelebaran saluran induk."},
+    Verb.ESCALATE: {"reason": "Sudah tiga pekan tanpa tanggapan."},
+    Verb.RECATEGORISE: {"category": "sungai", "reason": "Yang tersumbat anak sungai, bukan saluran."},
+    Verb.PRIORITISE: {"priority": "high", "reason": "Air masuk ke ruang kelas."},
+    Verb.MOVE: {"area": "35.75.03.1009", "reason": "Titiknya di seberang batas kelurahan."},
+    Verb.PROPOSE_MOVE: {"area": "35.75.03.1009", "reason": "Titiknya di seberang batas kelurahan."},
+    Verb.LINK: {"problem": "01996d0e-4e00-7000-8000-000000000001", "kind": "recurring"},
+}
+"""What each verb carries."""
+
+PART_STEPS: dict[AssignmentVerb, dict[str, Any]] = {
+    AssignmentVerb.ACCEPT: {},
+    AssignmentVerb.START: {},
+    AssignmentVerb.PROGRESS: {"note": "Separuh saluran sudah dikeruk.", "percent": 50},
+    AssignmentVerb.DELEGATE: {"to": "UPT Drainase"},
+    AssignmentVerb.HOLD: {"reason_code": "weather_season", "reason": "Debit air tinggi.", "review_on": "2026-03-16"},
+    AssignmentVerb.AGREE_HOLD: {},
+    AssignmentVerb.DECLINE_HOLD: {"reason": "Mohon dikerjakan sebelum hujan berikutnya."},
+    AssignmentVerb.RESUME: {},
+    AssignmentVerb.FINISH: {
+        "resolution": "repaired",
+        "note": "Saluran dikeruk sepanjang 40 meter, air mengalir.",
+        "photos": ["01996d0e-4e00-7000-8000-000000000003"],
+    },
+    AssignmentVerb.REFUSE: {
+        "reason_code": "not_our_authority",
+        "reason": "Saluran sekunder milik provinsi.",
+        "belongs_to": "BBWS",
+    },
+    AssignmentVerb.REVOKE: {"reason": "Dialihkan ke instansi yang berwenang."},
+}
+
+
+@dataclass
+class Recorder:
+    """Speaks to the API by operationId and keeps each exchange, its ids made the same every time."""
+
+    client: AsyncClient
+    document: Document
+    exchanges: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._places = {
+            operation["operationId"]: (method, path)
+            for path, methods in self.document["paths"].items()
+            for method, operation in methods.items()
+        }
+
+    async def log_in(self, username: str) -> "Speaker":
+        response = await self.client.post(
+            "/api/v1/auth/sessions", json={"username": username, "password": PASSWORD, "device": "HP kantor kelurahan"}
+        )
+        return Speaker(self, response.json()["token"])
+
+    async def send(self, operation: str, token: str | None, parameters: dict[str, Any], **content: Any) -> Any:
+        """Sends one request and keeps the exchange; asserts that it was answered well."""
+        method, path = self._places[operation]
+        inside = {name: value for name, value in parameters.items() if f"{{{name}}}" in path}
+        query = {name: value for name, value in parameters.items() if name not in inside}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        response: Response = await self.client.request(
+            method, path.format(**inside), params=query, headers=headers, **content
+        )
+        assert response.is_success, (operation, response.text)
+        is_json = response.headers.get("content-type") == "application/json"
+        kept: dict[str, Any] = {"parameters": self._shown(parameters)} if parameters else {}
+        if "json" in content or "data" in content:
+            kept["requests"] = {"bakalan": {"value": self._shown(content.get("json", content.get("data")))}}
+        if is_json:
+            kept["response"] = self._shown(response.json())
+        self.exchanges[operation] = kept
+        return response.json() if is_json else None
+
+    def _shown(self, node: Any, name: str = "") -> Any:
+        if isinstance(node, dict):
+            return {key: self._shown(each, key) for key, each in node.items()}
+        if isinstance(node, list):
+            return [self._shown(each, name) for each in node]
+        if node is not None and name in SECRET:
+            return SECRET[name] if node != PASSWORD else node
+        return UUID.sub(self._same_each_time, node) if isinstance(node, str) else node
+
+    def _same_each_time(self, match: re.Match[str]) -> str:
+        return self._ids.setdefault(match[0], f"01996d0e-4e00-7000-8000-{len(self._ids) + 1:012d}")
+
+    def verbs(self, operation: str, said: dict[Any, dict[str, Any]]) -> None:
+        """Shows one request for each verb instead of the one that was sent."""
+        self.exchanges[operation]["requests"] = {
+            verb.value: {"summary": f"{verb.value}: {verb.label}", "value": {"verb": verb.value, **carried}}
+            for verb, carried in said.items()
+        }
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Somebody logged in, whose exchanges are kept."""
+
+    recorder: Recorder
+    token: str
+
+    async def __call__(self, operation: str, json: Any = None, **parameters: Any) -> Any:
+        content = {} if json is None else {"json": json}
+        return await self.recorder.send(operation, self.token, parameters, **content)
+
+
+async def tell(recorder: Recorder, clock: SettableClock) -> None:
+    """The whole story."""
+    operator, lurah, camat, officer, admin = [
+        await recorder.log_in(name)
+        for name in ("operator.bakalan", "lurah.bakalan", "camat.bugul-kidul", "petugas.pupr", "admin")
+    ]
+    for chapter in (_arriving, _looking_around, _a_blocked_drain, _keeping_accounts, _keeping_registers, _leaving):
+        await _told(chapter, recorder, operator=operator, lurah=lurah, camat=camat, officer=officer, admin=admin)
+        clock.advance(timedelta(minutes=20))
+    recorder.verbs("take_step", STEPS)
+    recorder.verbs("take_assignment_step", PART_STEPS)
+
+
+async def _told(chapter: Callable[..., Awaitable[None]], recorder: Recorder, **people: Speaker) -> None:
+    await chapter(recorder, **people)
+
+
+async def _arriving(recorder: Recorder, **_: Speaker) -> None:
+    named = {"username": "lurah.bakalan", "password": PASSWORD}
+    await recorder.send("log_in", None, {}, json={**named, "device": "HP kantor kelurahan"})
+    await recorder.send("create_token", None, {}, data={"grant_type": "password", **named})
+    await recorder.send("read_health", None, {})
+    await recorder.send("read_readiness", None, {})
+
+
+async def _looking_around(recorder: Recorder, *, lurah: Speaker, **_: Speaker) -> None:
+    await lurah("read_me")
+    await lurah("list_devices", limit=2)
+    await lurah("list_areas", q="bakalan", limit=2)
+    await lurah("read_area", code="35.75.03.1005")
+    await lurah("list_agencies", kind="dinas", limit=2)
+    await lurah("read_agency", code="PUPR")
+    await lurah("list_categories", parent="drainase", limit=2)
+    await lurah("list_responsibilities", category="saluran-tersumbat", area="35.75", limit=2)
+    await lurah("count_working_days", **{"from": "2025-02-20", "days": 99, "area": "35.75"})
+    calendar = await lurah("read_calendar", year=2026, area="35.75")
+    recorder.exchanges["read_calendar"]["response"] = {**calendar, "days": calendar["days"][:3]}
+
+
+async def _a_blocked_drain(
+    recorder: Recorder, *, operator: Speaker, lurah: Speaker, camat: Speaker, officer: Speaker, **_: Speaker
+) -> None:
+    said = {
+        "title": "Saluran tersumbat di depan Balai RW 02",
+        "description": "Air meluap ke jalan setiap hujan lebih dari satu jam.",
+        "category": "saluran-tersumbat",
+        "area": "35.75.03.1005",
+        "seen_on": "2026-03-02",
+        "point": {"lat": -7.653421, "lon": 112.914479},
+        "landmark": "Balai RW 02",
+        "rt": "003",
+        "rw": "002",
+        "source": "resident",
+        "reporter": {"name": "Warga RT 003", "phone": "+62 811 0000 0000"},
+    }
+    problem = await operator("report_problem", said)
+    drain = {"problem_id": problem["id"]}
+    await operator("edit_problem", {"address": "Gang Mawar, depan Balai RW 02"}, **drain)
+    await recorder.send("send_photo", operator.token, drain, files={"file": ("saluran.jpg", picture(), "image/jpeg")})
+    photo = recorder.exchanges["send_photo"]["response"]
+    await lurah("comment_on_problem", {"text": "Sudah kami cek bersama ketua RT.", "internal": False}, **drain)
+    await lurah("read_reporter", **drain)
+    await lurah("take_step", {"verb": "forward"}, **drain)
+    await camat("take_steps", {"items": [{"problem": problem["id"], "step": {"verb": "accept"}}]})
+    assigned = await camat("take_step", {"verb": "assign", **STEPS[Verb.ASSIGN]}, **drain)
+    part = {"assignment_id": next(each["id"] for each in assigned["assignments"] if each["lead"])}
+    await officer("take_assignment_step", {"verb": "accept"}, **part)
+    await officer("read_assignment", **part)
+    await officer("list_assignments", state="accepted", limit=1)
+    await camat("list_problems", state="in_progress", area="35.75.03", limit=2)
+    await lurah("read_problem", **drain)
+    await lurah("list_comments", limit=2, **drain)
+    await lurah("read_history", limit=3, **drain)
+    sent = next(each for each in (await lurah("read_problem", **drain))["photos"])
+    assert photo["problem_id"]
+    await lurah("see_photo", photo_id=sent, small=True, **drain)
+
+
+async def _keeping_accounts(_: Recorder, *, admin: Speaker, **__: Speaker) -> None:
+    made = await admin("create_account", {"username": "siti.rahmawati", "name": "Siti Rahmawati"})
+    her = {"id": made["account"]["id"]}
+    post = await admin("appoint", {"account": her["id"], "kind": "operator", "area": "35.75.03.1005"})
+    await admin("list_posts", area="35.75.03.1005", limit=2)
+    await admin("end_post", {}, id=post["id"])
+    await admin("replace_holder", {"kind": "lurah", "area": "35.75.03.1005", "account": her["id"], "acting": True})
+    await admin("list_accounts", q="bakalan", limit=2)
+    await admin("read_account", **her)
+    await admin("list_account_devices", limit=2, **her)
+    await admin("reset_password", **her)
+    await admin("revoke_account_devices", **her)
+    await admin("disable_account", **her)
+    await admin("enable_account", **her)
+    await admin("list_administration", limit=2)
+
+
+async def _keeping_registers(_: Recorder, *, admin: Speaker, **__: Speaker) -> None:
+    unit = {"code": "UPT-DRAINASE", "name": "UPT Drainase", "kind": "unit", "city": "35.75", "has_accounts": False}
+    await admin("create_agency", unit)
+    await admin("change_agency", {"has_accounts": True}, code="UPT-DRAINASE")
+    await admin(
+        "create_category",
+        {
+            "code": "saluran-ambles",
+            "label": "Saluran ambles",
+            "class": "ordinary",
+            "proof_required": True,
+            "parent_code": "drainase",
+        },
+    )
+    await admin("change_category", {"proof_required": False}, code="saluran-ambles")
+    rule = {"category": "saluran-ambles", "area": "35.75.03"}
+    await admin("put_responsibility", {"agency": "UPT-DRAINASE"}, **rule)
+    await admin("delete_responsibility", **rule)
+    day = {"day": "2026-02-09", "area": "35.75"}
+    await admin("put_override", {"working": False, "note": "Hari Jadi Kota Pasuruan"}, **day)
+    await admin("list_overrides", limit=2)
+    await admin("delete_override", **day)
+    await admin("list_limits", limit=2)
+    await admin("put_limit", {"amount": 12, "unit": "working_days"}, class_code="ordinary", stage="resolve")
+
+
+async def _leaving(recorder: Recorder, **_: Speaker) -> None:
+    operator = await recorder.log_in("operator.bakalan")
+    other = await recorder.log_in("operator.bakalan")
+    devices = await other("list_devices", limit=2)
+    found = next(each["id"] for each in devices["items"] if not each["current"])
+    await other("revoke_device", id=found)
+    await other("change_password", {"current": PASSWORD, "new": "pasir-putih-di-muara"})
+    await other("log_out")
+    del operator
+
+
+def told_of(document: Document) -> set[str]:
+    """The operations that the document has."""
+    return {name for name, _ in operations(document)}
+
+
+def as_text(exchanges: dict[str, dict[str, Any]]) -> str:
+    """The exchanges as their file holds them."""
+    return json.dumps(exchanges, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
