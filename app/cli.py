@@ -1,6 +1,7 @@
 """The command line: `ujung serve`, and what an operator does beside it."""
 
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 from sqlmodel import Session
@@ -32,6 +34,7 @@ from app.people.actions.posts import create_admin
 from app.people.passwords import one_time_password
 from app.people.schemas import AccountIn
 from app.problems.words import State
+from app.registers.commands import agencies, problems
 from app.town.demo import MadeDemo, make_demo
 from app.town.seed import SownTown, sow_town
 
@@ -48,6 +51,8 @@ areas = typer.Typer(help="Territory.", no_args_is_help=True)
 admin = typer.Typer(help="Whoever operates the system.", no_args_is_help=True)
 app.add_typer(areas, name="areas")
 app.add_typer(admin, name="admin")
+app.add_typer(agencies, name="agencies")
+app.add_typer(problems, name="problems")
 _console = Console()
 
 
@@ -60,6 +65,12 @@ class UnreadableFile(Conflict):
     code, title, judul = "unreadable_file", "The file cannot be read", "Berkas tidak dapat dibaca"
 
 
+@app.callback()
+def _give_house(context: typer.Context) -> None:
+    """Rooms that have commands of their own open the house through the context."""
+    context.obj = _house
+
+
 # -- serving ---------------------------------------------------------------------------------------------------------
 
 
@@ -70,7 +81,7 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="With the demo town of Pasuruan, made where it is not.")] = False,
 ) -> None:
     """Migrates the database and serves the API."""
-    with _house(host=host, port=port) as house:
+    with _told_to_stop(), _house(host=host, port=port) as house:
         settings = house.settings
         upgrade(settings.database_address)
         made = _make_demo(house) if demo else None
@@ -81,7 +92,8 @@ def serve(
             server_header=False,
             access_log=False,
             log_config=None,
-            proxy_headers=False,  # anybody can send X-Forwarded-For, and logins are throttled by address
+            proxy_headers=bool(settings.trusted_proxies),  # anybody can send them, and logins are throttled by address
+            forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         socket = config.bind_socket()  # our own, to tell which port it is where any free one was asked for
@@ -91,6 +103,16 @@ def serve(
         else:
             _tell_demo(*made, docs)
         uvicorn.Server(config).run(sockets=[socket])
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """To be told to stop is no failure, also for the first process of a container, which no signal ends by itself."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _reachable(host: str) -> str:
@@ -208,6 +230,8 @@ def _house(*, migrated: bool = False, **given: Any) -> Iterator[House]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         _refuse(": ".join([*(str(part) for part in first["loc"]), first["msg"]]))
+    except SettingsError as error:
+        _refuse(str(error))
 
 
 def _refuse(sentence: str) -> None:

@@ -1,6 +1,8 @@
 """Changing agencies, categories and rules, and sowing the first ones."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+import re
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +26,7 @@ from app.agencies.schemas import (
     AgencyChange,
     AgencyIn,
     AgencyOut,
+    AgencyRow,
     CategoryChange,
     CategoryIn,
     CategoryOut,
@@ -36,6 +39,8 @@ from app.journal import actions as journal
 from app.kit.house import Work
 from app.kit.ids import new_id
 from app.kit.refusals import Conflict, NotFound
+
+_INITIALS_MAXIMUM = 16
 
 
 class AgencyExists(Conflict):
@@ -224,6 +229,79 @@ def sow(
         if rows:
             session.connection().execute(insert(table), rows)
     return Sown(len(new_agencies), len(new_categories), len(rules))
+
+
+@dataclass(frozen=True)
+class AgenciesTaken:
+    """What taking in a list of agencies did."""
+
+    added: int
+    unchanged: int
+    """Of this name, or of this code, already there for this city."""
+    offices_of_territory: int
+    """Kelurahan and kecamatan, which are areas here, and not agencies."""
+
+
+_TERRITORY = frozenset({"kelurahan", "desa", "kecamatan"})
+_KIND_BY_FIRST_WORD = {
+    **{kind.value: kind for kind in AgencyKind if kind not in (AgencyKind.EXTERNAL, AgencyKind.OTHER)},
+    "uptd": AgencyKind.UNIT,
+    "upt": AgencyKind.UNIT,
+    "perumda": AgencyKind.BUMD,
+    "perusahaan": AgencyKind.BUMD,
+}
+
+
+def take_agencies(work: Work[Any], city: str, rows: Iterable[AgencyRow]) -> AgenciesTaken:
+    """Adds the agencies of a list that this city does not have yet, by name or code; changes nothing that is there.
+
+    A kind that the list does not tell is read off the first word of the name, a code is made of its initials.
+    """
+    areas.known(work.session, city)
+    known = work.session.execute(select(col(Agency.code), col(Agency.name), col(Agency.city_code))).all()
+    codes = {code for code, _, _ in known}
+    there = {key for code, name, where in known if where == city for key in (code, name.casefold())}
+    added: list[dict[str, Any]] = []
+    unchanged = offices = 0
+    for row in rows:
+        first = row.name.split()[0].casefold()
+        if first in _TERRITORY:
+            offices += 1
+        elif row.name.casefold() in there or row.code in there:
+            unchanged += 1
+        else:
+            code = _free_code(row.code or _initials(row.name), codes)
+            kind = row.kind or _KIND_BY_FIRST_WORD.get(first, AgencyKind.OTHER)
+            codes.add(code)
+            there |= {code, row.name.casefold()}
+            added.append(
+                {
+                    "code": code,
+                    "name": row.name,
+                    "kind": kind,
+                    "city_code": city,
+                    "has_accounts": row.has_accounts,
+                    "active": True,
+                }
+            )
+    if added:
+        work.session.connection().execute(insert(Agency), added)
+    journal.administration(
+        work, "agencies.imported", city, added=len(added), unchanged=unchanged, offices_of_territory=offices
+    )
+    return AgenciesTaken(len(added), unchanged, offices)
+
+
+def _initials(name: str) -> str:
+    """`DPUPR` of Dinas Pekerjaan Umum dan Penataan Ruang: the capitals that words begin with."""
+    return "".join(re.findall(r"\b[A-Z]", name))[:_INITIALS_MAXIMUM] or "X"
+
+
+def _free_code(code: str, codes: Container[str]) -> str:
+    """The code, or with -2, -3 … behind it where another agency has it: codes are one of a kind everywhere."""
+    if code not in codes:
+        return code
+    return next(other for count in itertools.count(2) if (other := f"{code}-{count}") not in codes)
 
 
 def _missing(

@@ -32,6 +32,15 @@ class AgencyIn(In):
     has_accounts: bool = True
 
 
+class AgencyRow(In):
+    """A row of a list of agencies; what it leaves out is made up from the name."""
+
+    name: AgencyName
+    code: AgencyCode | None = None
+    kind: AgencyKind | None = None
+    has_accounts: bool = True
+
+
 class AgencyChange(In):
     """What is to be changed of an agency; what is left out stays."""
 

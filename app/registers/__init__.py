@@ -1,0 +1,1 @@
+"""Registers that other systems and spreadsheets kept, taken in."""
