@@ -293,8 +293,9 @@ def take_agencies(work: Work[Any], city: str, rows: Iterable[AgencyRow]) -> Agen
 
 
 def _initials(name: str) -> str:
-    """`DPUPR` of Dinas Pekerjaan Umum dan Penataan Ruang: the capitals that words begin with."""
-    return "".join(re.findall(r"\b[A-Z]", name))[:_INITIALS_MAXIMUM] or "X"
+    """`DPUPR` of Dinas Pekerjaan Umum dan Penataan Ruang: the capitals that words begin with, or the only word."""
+    letters = re.findall(r"[A-Z0-9]", name.upper()) if " " not in name else re.findall(r"\b[A-Z]", name)
+    return "".join(letters)[:_INITIALS_MAXIMUM] or "X"
 
 
 def _free_code(code: str, codes: Container[str]) -> str:

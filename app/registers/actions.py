@@ -169,9 +169,8 @@ def _agency_rows(file: Path) -> tuple[list[AgencyRow], list[RefusedRow]]:
     rows: list[AgencyRow] = []
     refused: list[RefusedRow] = []
     there = headings_of(file)
-    headings = {
-        field: heading for field, names in _AGENCY_HEADINGS.items() for heading in names if heading in there
-    } or {"name": "name"}
+    headings = {field: heading for field, names in _AGENCY_HEADINGS.items() for heading in names if heading in there}
+    headings.setdefault("name", "name")
     for line in lines_of(file, headings.values()):
         try:
             rows.append(read_agency(Cells(line, headings)))

@@ -105,7 +105,8 @@ def _refused_rows(path: Path | None) -> Iterator[Callable[[Sequence[RefusedRow]]
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 # -- what is told ----------------------------------------------------------------------------------------------------

@@ -311,8 +311,15 @@ def _handler(cells: Cells, area: str, ground: Ground) -> Handler:
 
 
 def _reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return ": ".join([*(str(part) for part in first["loc"]), first["msg"]])
+    first = error.errors(include_url=False, include_input=False)[0]
+    bounds = first.get("ctx", {})
+    what = first["msg"]
+    if "max_length" in bounds:
+        what = f"longer than {bounds['max_length']:,} characters"
+    elif "min_length" in bounds:
+        least = bounds["min_length"]
+        what = "empty" if least == 1 else f"shorter than {least} characters"
+    return ": ".join([*(str(part) for part in first["loc"]), what])
 
 
 def read_agency(cells: Cells) -> AgencyRow:

@@ -167,28 +167,41 @@ def _delimiter(path: Path) -> str:
 def _spreadsheet_rows(path: Path, wanted: str | None) -> Iterator[tuple[int, list[Cell]]]:
     """Rows of one sheet, by their numbers."""
     _check_unpacked(path)
-    with _quiet(), _told():
-        book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
-    try:
-        with _told():
-            names = [each.title for each in book.worksheets]
-            if not names or (wanted is not None and wanted not in names):
-                raise BadSheet(f"There is no sheet {wanted}." if names else "There is no sheet in it.")
-            sheet: Any = book[wanted or names[0]]
-            _refuse_merged(path, sheet)
-            sheet.reset_dimensions()  # the file only claims them
-            rows = iter(sheet.iter_rows(max_col=WIDEST))
-        for number in range(1, _LAST_ROW + 2):
-            with _quiet(), _told():
-                row = next(rows, None)
-                if row is None:
-                    return
-                cells = [_cell(each) for each in row]
-            if number > _LAST_ROW:
-                raise BadSheet("It claims more rows than a spreadsheet can have.")
-            yield number, cells
-    finally:
-        book.close()
+    with path.open("rb") as file:  # opened here, because the library goes by what a name ends with
+        with _quiet(), _told():
+            book = openpyxl.load_workbook(file, read_only=True, data_only=False, keep_links=False)
+        try:
+            yield from _rows_of(_sheet(path, book, wanted))
+        finally:
+            book.close()
+
+
+def _sheet(path: Path, book: Any, wanted: str | None) -> Any:
+    with _told():
+        names = [each.title for each in book.worksheets]
+        if not names or (wanted is not None and wanted not in names):
+            raise BadSheet(f"There is no sheet {wanted}." if names else "There is no sheet in it.")
+        sheet = book[wanted or names[0]]
+        _refuse_merged(path, sheet)
+        sheet.reset_dimensions()  # the file only claims them
+        return sheet
+
+
+def _rows_of(sheet: Any) -> Iterator[tuple[int, list[Cell]]]:
+    """Rows by their numbers, no wider than the first that is not blank: what stands beside the headings has none."""
+    rows = iter(sheet.iter_rows(max_col=WIDEST))
+    width: int | None = None
+    for number in range(1, _LAST_ROW + 2):
+        with _quiet(), _told():
+            row = next(rows, None)
+            if row is None:
+                return
+            cells = [_cell(each) for each in row[:width]]
+        if number > _LAST_ROW:
+            raise BadSheet("It claims more rows than a spreadsheet can have.")
+        if width is None:
+            width = max((place for place, cell in enumerate(cells, start=1) if cell != ""), default=None)
+        yield number, cells
 
 
 def _check_unpacked(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tests of taking in registers; `registers` writes small ones."""
