@@ -1,6 +1,6 @@
 """Questions about agencies, categories, and who is responsible."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import literal, select
@@ -10,6 +10,7 @@ from app.agencies.models import Agency, Category, Responsibility
 from app.agencies.schemas import AgencyOut, CategoryOut, ResponsibilityOut
 from app.agencies.words import AgencyKind, CategoryClass
 from app.areas.words import ancestors_of
+from app.kit import shelves
 from app.kit.paging import Page, Slice
 from app.kit.refusals import NotFound, Unprocessable
 
@@ -46,6 +47,20 @@ def find_categories(session: Session, codes: Iterable[str]) -> dict[str, Categor
         return {}
     rows = session.scalars(select(Category).where(col(Category.code).in_(wanted)))
     return {category.code: category for category in rows}
+
+
+def remembered_agencies(session: Session, codes: Collection[str]) -> dict[str, Agency]:
+    """The agencies of these codes, from what this process remembers; to be read only."""
+    return shelves.remembered(
+        session, "agencies", codes, lambda missing: shelves.apart(session, find_agencies(session, missing))
+    )
+
+
+def remembered_categories(session: Session, codes: Collection[str]) -> dict[str, Category]:
+    """The categories of these codes, from what this process remembers; to be read only."""
+    return shelves.remembered(
+        session, "categories", codes, lambda missing: shelves.apart(session, find_categories(session, missing))
+    )
 
 
 def known_agency(session: Session, code: str) -> Agency:

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 from app.areas.models import Area
 from app.areas.schemas import AreaBrief, AreaOut, PointOut
 from app.areas.words import Level, ancestors_of, label_of, search_key
+from app.kit import shelves
 from app.kit.paging import Page, Slice
 from app.kit.refusals import InvalidRequest, NotFound, Unprocessable
 
@@ -37,6 +38,11 @@ def find(session: Session, codes: Collection[str]) -> dict[str, Area]:
     if not codes:
         return {}
     return {area.code: area for area in session.scalars(select(Area).where(col(Area.code).in_(set(codes))))}
+
+
+def remembered(session: Session, codes: Collection[str]) -> dict[str, Area]:
+    """The same, from what this process remembers; to be read only."""
+    return shelves.remembered(session, "areas", codes, lambda missing: shelves.apart(session, find(session, missing)))
 
 
 def known(session: Session, code: str) -> Area:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from app.agencies.words import AgencyKind, CategoryClass
 from app.areas.words import Level
+from app.docs.completion import complete
 from app.docs.translation import Catalogue, retold
 from app.kit.doors import TOKEN_PATH
 from app.kit.refusals import MEDIA_TYPE, ProblemDetails, Refusal, every_refusal
@@ -78,6 +79,7 @@ def make_document(app: FastAPI, generate: Callable[[], Document], *, with_passwo
         "summary": SUMMARY,
         "description": _introduction(lambda text: text),
     }
+    complete(dict(operations(document)))
     document["tags"] = [{"name": name, "description": description} for name, description in TAGS.items()]
     schemas = document["components"]["schemas"]
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
@@ -135,7 +137,7 @@ def glossary() -> list[tuple[str, str]]:
 
 
 def _introduction(told: Callable[[str], str]) -> str:
-    drawn = [_folded(told(title), f"![{told(title)}](/docs/{name}.svg)") for title, name in DRAWN]
+    drawn = [_folded(told(title), f"[![{told(title)}](/docs/{name}.svg)](/docs/{name}.svg)") for title, name in DRAWN]
     rows = [f"| **{word}** | {told(meaning)} |" for word, meaning in glossary()]
     meant = _folded(told(MEANT), "\n".join(["| | |", "|---|---|", *rows]))
     return "\n\n".join([told(BEGINNING), told(REFUSING), *drawn, meant])

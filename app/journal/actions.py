@@ -3,12 +3,13 @@
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
@@ -18,34 +19,57 @@ from app.kit.house import Work
 from app.kit.ids import new_id
 
 
-def lock(session: Session, logs: Iterable[str]) -> dict[str, LogHead]:
+@dataclass
+class Head:
+    """How far a locked log reaches, and its kelurahan's next number; both move in memory until they are written."""
+
+    log: str
+    position: int
+    next_number: int
+
+
+@dataclass(frozen=True)
+class Logs:
+    """More logs to lock, as a statement of their codes; the statement that locks them reads which they are."""
+
+    codes: Select[tuple[str]]
+    parameters: Mapping[str, Any]
+
+
+def lock(session: Session, logs: Iterable[str], also: Logs | None = None) -> dict[str, Head]:
     """Locks the heads of these logs until commit, in code order; from here on nobody else writes to them."""
     wanted = sorted(set(logs))
-    heads = _locked(session, wanted)
+    heads = _locked(session, wanted, also)
     missing = [log for log in wanted if log not in heads]
     if missing:
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         statement = dialect.insert(LogHead).on_conflict_do_nothing()
         session.connection().execute(statement, [{"log": log, "position": 0, "next_number": 1} for log in missing])
-        heads = _locked(session, wanted)
+        heads = _locked(session, wanted, also)
     return heads
 
 
-def _locked(session: Session, logs: Sequence[str]) -> dict[str, LogHead]:
-    statement = (
-        select(LogHead)
-        .where(col(LogHead.log).in_(logs))
+def _locked(session: Session, logs: Sequence[str], also: Logs | None) -> dict[str, Head]:
+    parameters = {"logs": logs, **(also.parameters if also else {})}
+    rows = session.execute(_locking(also.codes if also else None), parameters)
+    return {row.log: Head(row.log, row.position, row.next_number) for row in rows}
+
+
+@cache
+def _locking(also: Select[tuple[str]] | None) -> Any:
+    named = col(LogHead.log).in_(bindparam("logs", expanding=True))
+    return (
+        select(col(LogHead.log), col(LogHead.position), col(LogHead.next_number))
+        .where(named if also is None else or_(named, col(LogHead.log).in_(also)))
         .order_by(col(LogHead.log))
         .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    return {head.log: head for head in session.scalars(statement)}
 
 
 class Draft:
     """Facts of one unit of work, gathered in order and written together: statements do not grow with their number."""
 
-    def __init__(self, work: Work[Any], heads: Mapping[str, LogHead]) -> None:
+    def __init__(self, work: Work[Any], heads: Mapping[str, Head]) -> None:
         self._work = work
         self._heads = heads
         self._recorded: list[Recorded] = []
@@ -60,16 +84,23 @@ class Draft:
         return head.position
 
     def write(self) -> list[Recorded]:
-        """Writes entries and texts, then tells the subscribers. The heads move with the session's flush."""
+        """Moves the heads, writes entries and texts, then tells the subscribers."""
         if not self._recorded:
             return []
         session = self._work.session
-        session.flush()
+        moved = {recorded.log for recorded in self._recorded}
+        session.connection().execute(
+            _MOVING,
+            [
+                {"its_log": log, "position": self._heads[log].position, "next_number": self._heads[log].next_number}
+                for log in sorted(moved)
+            ],
+        )
         texts: list[dict[str, Any]] = []
         entries = [_row(recorded, texts) for recorded in self._recorded]
-        session.connection().execute(insert(Entry), entries)
+        session.connection().execute(_ENTERING, entries)
         if texts:
-            session.connection().execute(insert(Text), texts)
+            session.connection().execute(_KEEPING, texts)
         for subscriber in self._work.house.subscribers:
             subscriber(self._work, self._recorded)
         return self._recorded
@@ -98,6 +129,14 @@ def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
         "author": author,
         "data": data,
     }
+
+
+_MOVING = (
+    update(LogHead)
+    .where(col(LogHead.log) == bindparam("its_log"))
+    .values(position=bindparam("position"), next_number=bindparam("next_number"))
+)
+_ENTERING, _KEEPING = insert(Entry), insert(Text)
 
 
 def salted_hash(salt: str, body: str) -> str:

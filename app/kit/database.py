@@ -5,7 +5,7 @@ is upgraded, because two of those that meet can only fail. Between processes the
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,10 +13,12 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
 from app.kit.refusals import Busy
 from app.kit.settings import Settings
+from app.kit.shelves import Shelves, session_info
 
 AnswerT = TypeVar("AnswerT")
 
@@ -37,6 +39,7 @@ class Database:
         url = make_url(settings.database_address)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._one_writer = threading.Lock()
+        self._shelves = Shelves()
         self._patience = settings.pool_wait_seconds
         options: dict[str, Any] = {
             "pool_size": settings.pool_size,
@@ -53,27 +56,34 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read-only unit of work; whatever it changed is rolled back. Its rows can still be read afterwards."""
-        with self._translated(), self.engine.connect() as connection, self._session(connection) as session:
+        """A unit of work that changes nothing; one that tries is refused. Its rows can still be read afterwards.
+
+        On PostgreSQL each statement sees what was committed before it, in a transaction or not, so none is opened.
+        """
+        with self._translated(), self._reading.connect() as connection, self._session(_Reading, connection) as session:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A unit of work that is committed when the block ends, and rolled back when it raises."""
+    def write(self, edition: str | None = None) -> Iterator[Session]:
+        """A unit of work that is committed when the block ends, and rolled back when it raises.
+
+        `edition` is that of the reference data, where it is known (see `shelves`).
+        """
         with self._translated(), self._turn(), self.engine.connect() as plain:
             connection = plain.execution_options(ujung_write=True)
-            with self._session(connection) as session:
+            with self._session(Session, connection, edition) as session:
                 yield session
                 session.commit()
 
-    def perform(self, unit: Callable[[Session], AnswerT]) -> AnswerT:
+    def perform(self, unit: Callable[[Session], AnswerT], edition: str | None = None) -> AnswerT:
         """Runs a unit of work in a write, and again if its ground was taken away."""
         for _ in range(_TRIES):
             try:
-                with self.write() as session:
+                with self.write(edition) as session:
                     return unit(session)
             except Again:
                 continue
@@ -92,8 +102,9 @@ class Database:
         finally:
             self._one_writer.release()
 
-    def _session(self, connection: Connection) -> Session:
-        return Session(bind=connection, autoflush=False, expire_on_commit=False)
+    def _session(self, kind: type[Session], connection: Connection, edition: str | None = None) -> Session:
+        info = session_info(self._shelves, edition)
+        return kind(bind=connection, autoflush=False, expire_on_commit=False, info=info)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -115,6 +126,21 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self.engine.dispose()
+
+
+class _Reading(Session):
+    """A session that only reads: without a transaction around it, nothing could be rolled back."""
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        if self.new or self.dirty or self.deleted:
+            raise RuntimeError("a read must not write")
+        super().flush(objects)
+
+
+@event.listens_for(_Reading, "do_orm_execute")
+def _refuse_writing(state: ORMExecuteState) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        raise RuntimeError("a read must not write")
 
 
 def _state(error: DBAPIError) -> str | None:

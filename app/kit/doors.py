@@ -25,6 +25,7 @@ from sqlmodel import Session, col
 from app.kit.house import Caller, Credentials, House, Work
 from app.kit.models import RememberedAnswer
 from app.kit.refusals import Busy, Conflict, IdReused, InvalidRequest, NotModified, Refusal, Unauthenticated
+from app.kit.shelves import edition_of
 
 AnswerT = TypeVar("AnswerT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -165,7 +166,8 @@ class Door(Generic[CallerT]):
         with self.house.database.read() as session:
             asking = self._identified(session, self.house.clock())
         answer = self.house.database.perform(
-            lambda session: action(Work(session, asking.caller, self.house.clock(), self.house, expected_version))
+            lambda session: action(Work(session, asking.caller, self.house.clock(), self.house, expected_version)),
+            edition_of(asking.session),
         )
         self.house.remember_use(asking)
         return answer

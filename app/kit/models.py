@@ -1,4 +1,4 @@
-"""The kit's one table: answers kept so that a request sent twice has effect once."""
+"""The kit's tables: answers kept so that a request sent twice has effect once, and the edition of the reference data."""
 
 from datetime import datetime
 from uuid import UUID
@@ -20,3 +20,12 @@ class RememberedAnswer(SQLModel, table=True):
     status: int
     body: str
     at: datetime = Field(sa_type=Moment, index=True)
+
+
+class ReferenceEdition(SQLModel, table=True):
+    """One row, which triggers change with every change of areas, agencies, categories, limits and the calendar."""
+
+    __tablename__ = "reference_edition"
+
+    id: int = Field(default=1, primary_key=True)
+    edition: str = Field(max_length=36)

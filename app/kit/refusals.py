@@ -148,8 +148,7 @@ def every_refusal(root: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 def refused(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may say these, besides what every route may say."""
     by_status: dict[int, list[type[Refusal]]] = {}
-    asked_who: tuple[type[Refusal], ...] = (NotPermitted,) if Unauthenticated in refusals else ()
-    said: tuple[type[Refusal], ...] = (*refusals, *asked_who, BodyTooLarge, InvalidRequest, Busy)
+    said: tuple[type[Refusal], ...] = (*refusals, BodyTooLarge, InvalidRequest, Busy)
     for refusal in said:
         by_status.setdefault(refusal.status, []).append(refusal)
     return {

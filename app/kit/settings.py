@@ -1,10 +1,34 @@
 """Every setting, read from the environment (`UJUNG_…`) or a `.env` file; nothing else configures the app."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, DirectoryPath, Field, IPvAnyNetwork, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+
+class _SecretFiles(SecretsSettingsSource):
+    """One file for each setting, named like its variable, in the folder that the sources before have named."""
+
+    def __call__(self) -> dict[str, Any]:
+        self.secrets_dir = self.current_state.get("secrets_dir")
+        if self.secrets_dir is None or not Path(self.secrets_dir).is_dir():
+            return {}  # the setting itself refuses what is no folder
+        try:
+            return super().__call__()
+        except OSError as error:
+            raise SettingsError(f"{error.filename}: {error.strerror}") from error
+
+
+def _between_commas(said: object) -> object:
+    return [each.strip() for each in said.split(",") if each.strip()] if isinstance(said, str) else said
 
 
 class Settings(BaseSettings):
@@ -14,6 +38,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_between_commas)] = ()
+    """Addresses or networks, between commas, of reverse proxies whose `X-Forwarded-For` is believed; else nobody's."""
     data_dir: Path = Path("var")
     """Folder of the embedded database, the photos and the key file."""
     database_url: str | None = None
@@ -22,6 +48,8 @@ class Settings(BaseSettings):
     """Where photos are stored: an obstore URL such as `s3://bucket/prefix`; without one, `data_dir/photos`."""
     encryption_keys: SecretStr | None = None
     """Comma-separated Fernet keys, the newest first; without any, one is made and kept in `data_dir/keys`."""
+    secrets_dir: DirectoryPath | None = None
+    """Folder of files such as `ujung_database_url`, each holding the setting it is named for; variables come first."""
     demo_password: SecretStr | None = None
     """Password of the demo town's accounts; without one, a new one is printed at start."""
     city: str = "35.75"
@@ -55,6 +83,19 @@ class Settings(BaseSettings):
     """Whether the API process also runs the worker's rounds; off where `ujung worker` runs beside it."""
     log_json: bool = False
     """Log as JSON lines instead of for a terminal."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given comes before the environment, that before the `.env` file, and that before secret files."""
+        del file_secret_settings
+        return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
 
     @property
     def database_address(self) -> str:

@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Row, and_, bindparam, func, or_, select
 from sqlmodel import Session, col
 
 from app.agencies.models import Agency
 from app.areas.models import Area
 from app.areas.queries import within
 from app.journal.models import Administration
+from app.kit.columns import Moment
 from app.kit.house import Credentials, Work
 from app.kit.paging import Page, Slice
 from app.kit.refusals import NotFound, NotPermitted, Unauthenticated
+from app.kit.shelves import EDITION, told_edition
 from app.people.actors import Actor, Person
 from app.people.models import Account, DeviceSession, Post
 from app.people.schemas import (
@@ -57,60 +59,51 @@ class PasswordChangeRequired(NotPermitted):
 
 
 def identify(work: Work[Any], credentials: Credentials) -> Actor | Person:
-    """Who asks, in one statement.
+    """Who asks, and the edition of the reference data, in one statement.
 
     The post is the one that X-Post names; without it the latest that is held for good, else the latest that is held
     as acting. What concerns only the account itself needs no post, nor a password changed.
     """
-    rows = _session_rows(work.session, credentials.token, work.now) if credentials.token else []
+    known = {"token_hash": hash_of(credentials.token), "now": work.now} if credentials.token else None
+    rows = work.session.execute(_BY_TOKEN, known).all() if known else []
     if not rows:
         raise Unauthenticated
-    device, account = rows[0].DeviceSession, rows[0].Account
-    post = _chosen([row.Post for row in rows if row.Post is not None], credentials.post)
+    told_edition(work.session, rows[0].edition)
+    device = rows[0]
+    post = _chosen([row for row in rows if row.post_id is not None], credentials.post)
     if credentials.for_account:
         return Person(
-            account_id=account.id,
-            username=account.username,
-            name=account.name,
-            post_id=post.id if post else None,
-            session_id=device.id,
-            must_change_password=account.must_change_password,
+            account_id=device.account_id,
+            username=device.username,
+            name=device.name,
+            post_id=post.post_id if post else None,
+            session_id=device.session_id,
+            must_change_password=device.must_change_password,
             last_used_at=device.last_used_at,
         )
-    if account.must_change_password:
+    if device.must_change_password:
         raise PasswordChangeRequired
     if post is None:
         raise NoPost
     return Actor(
-        account_id=account.id,
-        name=account.name,
-        post_id=post.id,
+        account_id=device.account_id,
+        name=device.name,
+        post_id=post.post_id,
         kind=post.kind,
         area_code=post.area_code,
         agency_code=post.agency_code,
         acting=post.acting,
-        session_id=device.id,
-        must_change_password=account.must_change_password,
+        session_id=device.session_id,
+        must_change_password=device.must_change_password,
         last_used_at=device.last_used_at,
     )
 
 
-def _session_rows(session: Session, token: str, now: datetime) -> Sequence[Row[Any]]:
-    """The device and its account, once for each post held; nothing where the token is not, or no longer, good."""
-    statement: Any = (
-        select(DeviceSession, Account, Post)
-        .join(Account, col(Account.id) == col(DeviceSession.account_id))
-        .outerjoin(Post, and_(col(Post.account_id) == col(Account.id), held(now)))
-        .where(col(DeviceSession.token_hash) == hash_of(token), alive(now), col(Account.disabled_at).is_(None))
-    )
-    return session.execute(statement).all()
-
-
-def _chosen(posts: Sequence[Post], wanted: UUID | None) -> Post | None:
+def _chosen(posts: Sequence[Row[Any]], wanted: UUID | None) -> Row[Any] | None:
     if wanted is None:
-        return max(posts, key=lambda post: (not post.acting, post.since, post.id), default=None)
+        return max(posts, key=lambda post: (not post.acting, post.since, post.post_id), default=None)
     for post in posts:
-        if post.id == wanted:
+        if post.post_id == wanted:
             return post
     raise PostNotHeld
 
@@ -120,14 +113,47 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode(errors="backslashreplace")).hexdigest()
 
 
-def alive(now: datetime) -> ColumnElement[bool]:
+def alive(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Devices that are logged in at this moment."""
     return and_(col(DeviceSession.revoked_at).is_(None), col(DeviceSession.expires_at) > now)
 
 
-def held(now: datetime) -> ColumnElement[bool]:
+def held(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Posts that are held at this moment."""
     return and_(col(Post.since) <= now, or_(col(Post.until).is_(None), col(Post.until) > now))
+
+
+_NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
+
+_BY_TOKEN: Any = (
+    select(
+        col(DeviceSession.id).label("session_id"),
+        col(DeviceSession.last_used_at),
+        col(Account.id).label("account_id"),
+        col(Account.username),
+        col(Account.name),
+        col(Account.must_change_password),
+        col(Post.id).label("post_id"),
+        col(Post.kind),
+        col(Post.area_code),
+        col(Post.agency_code),
+        col(Post.acting),
+        col(Post.since),
+        EDITION.label("edition"),
+    )
+    .select_from(DeviceSession)
+    .join(Account, col(Account.id) == col(DeviceSession.account_id))
+    .outerjoin(Post, and_(col(Post.account_id) == col(Account.id), held(_NOW)))
+    .where(
+        col(DeviceSession.token_hash) == bindparam("token_hash"),
+        alive(_NOW),
+        col(Account.disabled_at).is_(None),
+    )
+)
+"""The device and its account, once for each post held; nothing where the token is not, or no longer, good.
+
+Made once: a statement that is put together anew for each request costs as much as it does to run.
+"""
 
 
 def vacant(session: Session, kind: PostKind, area_codes: Iterable[str], now: datetime) -> set[str]:

@@ -1,28 +1,27 @@
 """The one write path: lock, load, decide, write; the same for one step of a phone and for 500 of an import."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Session, col
 
 from app.agencies.actions import teach
-from app.agencies.queries import find_agencies, find_categories, responsible_agencies
+from app.agencies.queries import remembered_agencies, remembered_categories, responsible_agencies
 from app.agencies.words import CategoryClass
-from app.areas.queries import find as find_areas
+from app.areas.queries import remembered as remembered_areas
 from app.areas.words import Level, level_of
 from app.evidence.actions import Prepared
 from app.evidence.actions import record as record_photo
 from app.evidence.models import Photo
-from app.journal.actions import Draft, administration, lock
+from app.journal.actions import Draft, Head, Logs, administration, lock
 from app.journal.facts import Author, Fact
-from app.journal.models import LogHead
 from app.kit.database import Again
 from app.kit.house import House, Work
 from app.kit.ids import new_id
@@ -35,7 +34,7 @@ from app.problems.lifecycle.evolve import evolve
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import check, check_part, decide, decide_part, stamped_report
 from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reporter
-from app.problems.queries.aggregate import Loaded, load, photos_of
+from app.problems.queries.aggregate import PART_FIELDS, PROBLEM_FIELDS, load
 from app.problems.queries.details import AssignmentNotFound, ProblemNotFound, author_of, problem_of, shape, visible
 from app.problems.queries.due import duplicates_to_tell, to_resume, unanswered, unanswered_holds
 from app.problems.queries.lists import search_words
@@ -44,7 +43,7 @@ from app.problems.schemas.answers import CommentOut, PhotoOut, ProblemOut, Repor
 from app.problems.schemas.reports import AttachIn, CommentIn, ReporterIn, ReportIn
 from app.problems.schemas.steps import StepsIn
 from app.problems.words import AssignmentVerb, Verb
-from app.workdays.queries import load_calendars, load_limits
+from app.workdays.queries import remembered_calendars, remembered_limits
 
 BATCH_MAXIMUM = 500
 ROUND_MAXIMUM = 200
@@ -88,7 +87,7 @@ def perform(work: Work[Any], intents: Sequence[Intent]) -> list[Outcome]:
 
     Statements do not grow with the number of intents. Raises `Again` where a problem left the locked logs meanwhile.
     """
-    heads = lock(work.session, _logs(work.session, intents))
+    heads = lock(work.session, *_logs(work.session, intents))
     desk = _Desk(work, intents, heads)
     outcomes: list[Outcome] = []
     for intent in intents:
@@ -123,54 +122,54 @@ def perform_each(house: House, caller: Actor | None, intents: Sequence[Intent]) 
 # -- lock and load ---------------------------------------------------------------------------------------------------
 
 
-def _logs(session: Session, intents: Sequence[Intent]) -> set[str]:
-    """Which logs to lock. Read before the lock, so only a hint; `_Desk` looks again."""
-    named = {intent.said.area for intent in intents if isinstance(intent.said, ReportIn)}
-    named |= {intent.said.area for intent in intents if getattr(intent.said, "verb", None) == Verb.MOVE}  # type: ignore[union-attr]
-    known = {code for code in find_areas(session, named) if level_of(code) is Level.VILLAGE}
+def _logs(session: Session, intents: Sequence[Intent]) -> tuple[set[str], Logs | None]:
+    """Which logs to lock: those that are named, and those of the problems. A hint only; `_Desk` looks again."""
+    moves = [intent.said for intent in intents if getattr(intent.said, "verb", None) == Verb.MOVE]
+    named = {said.area for said in [*(each.said for each in intents if each.is_report), *moves]}  # type: ignore[union-attr]
+    known = remembered_areas(session, named) if named else {}
     ids = {intent.problem_id for intent in intents if not intent.is_report}
     ids |= {intent.said.main for intent in intents if getattr(intent.said, "verb", None) == Verb.MARK_DUPLICATE}  # type: ignore[union-attr]
-    if ids:
-        known |= set(session.scalars(select(col(ProblemRow.area_code)).where(col(ProblemRow.id).in_(ids))))
-    return known
+    villages = {code for code in known if level_of(code) is Level.VILLAGE}
+    return villages, Logs(_THEIR_LOGS, {"ids": list(ids)}) if ids else None
+
+
+_THEIR_LOGS: Any = select(col(ProblemRow.area_code)).where(col(ProblemRow.id).in_(bindparam("ids", expanding=True)))
 
 
 class _Desk:
     """One unit of work on problems: everything read at the start, decided in memory, written at the end."""
 
-    def __init__(self, work: Work[Any], intents: Sequence[Intent], heads: Mapping[str, LogHead]) -> None:
+    def __init__(self, work: Work[Any], intents: Sequence[Intent], heads: Mapping[str, Head]) -> None:
         self._work = work
         self._actor: Actor | None = work.caller
         self._heads = heads
         self._draft = Draft(work, heads)
         self._added: list[Any] = []
         self._links: dict[tuple[UUID, UUID], str] = {}
-        self._new_parts: list[dict[str, Any]] = []
-        self._rewritten: dict[type[Any], tuple[list[Any], set[str]]] = {}
         session = work.session
         ids = {intent.problem_id for intent in intents}
         others = {intent.other_id for intent in intents if intent.other_id}
         self._loaded = load(session, ids | others, work.now)
         moving = {intent.problem_id for intent in intents if not intent.is_report}  # a report's id is to be new
-        if any(self._loaded[each].problem.area_code not in heads for each in moving & self._loaded.keys()):
+        if any(self._loaded[each].area_code not in heads for each in moving & self._loaded.keys()):
             raise Again
-        mains = {loaded.problem.main_id for loaded in self._loaded.values() if loaded.problem.main_id}
+        mains = {problem.main_id for problem in self._loaded.values() if problem.main_id}
         if any(intent.round is rounds.follow_main for intent in intents):
             self._loaded |= load(session, mains - self._loaded.keys(), work.now)
-        self._problems = {each: loaded.problem for each, loaded in self._loaded.items()}
+        self._problems = dict(self._loaded)
         self._changed: dict[UUID, Problem] = {}
-        self._look_up(session, intents, ids)
+        self._look_up(session, intents)
 
-    def _look_up(self, session: Session, intents: Sequence[Intent], ids: set[UUID]) -> None:
+    def _look_up(self, session: Session, intents: Sequence[Intent]) -> None:
         said = [intent.said for intent in intents]
         area_codes = {each.area_code for each in self._problems.values()} | _named(said, "area")
-        self._areas = find_areas(session, area_codes)
+        self._areas = remembered_areas(session, area_codes)
         categories = _named(said, "category")
-        self._categories = find_categories(session, categories) if categories else {}
+        self._categories = remembered_categories(session, categories)
         agencies = _named(said, "lead", "agency", "belongs_to", "support", "optional_support")
         if self._actor is not None and self._actor.agency_code and any(intent.is_report for intent in intents):
             agencies.add(self._actor.agency_code)
-        self._agencies = find_agencies(session, agencies) if agencies else {}
+        self._agencies = remembered_agencies(session, agencies)
         emergencies = {
             (each.category, each.area)
             for each in said
@@ -179,9 +178,8 @@ class _Desk:
             and self._categories[each.category].class_ is CategoryClass.EMERGENCY
         }
         self._responsible = responsible_agencies(session, emergencies) if emergencies else {}
-        self._photos = photos_of(session, ids) if _named(said, "photos") else {}
-        self._limits = load_limits(session)
-        self._calendars = load_calendars(
+        self._limits = remembered_limits(session)
+        self._calendars = remembered_calendars(
             session, {code: area.time_zone for code, area in self._areas.items() if area.level is Level.VILLAGE}
         )
 
@@ -277,7 +275,6 @@ class _Desk:
             categories=self._categories,
             agencies=self._agencies,
             areas=self._areas,
-            photos=self._photos.get(intent.problem_id, frozenset()),
             other=other,
             local_sample_percent=self._work.house.settings.local_sample_percent,
         )
@@ -338,25 +335,38 @@ class _Desk:
     def write(self) -> None:
         """Writes what was decided: changed rows, new rows, and the facts."""
         session = self._work.session
-        new_rows = [_row(problem) for each, problem in self._changed.items() if each not in self._loaded]
-        for each, problem in self._changed.items():
-            if each in self._loaded:
-                self._update(self._loaded[each], problem)
-            else:
-                self._new_parts += [_part_row(part, problem, at) for at, part in enumerate(problem.assignments)]
-        for rows, columns in self._rewritten.values():
-            for row in rows:
-                for column in columns:
-                    flag_modified(row, column)  # rows that changed differently still make one statement
-        session.flush()
-        if new_rows:
-            session.connection().execute(insert(ProblemRow), new_rows)
-        if self._new_parts:
-            session.connection().execute(insert(AssignmentRow), self._new_parts)
-        session.add_all(self._added)
+        connection = session.connection()
+        new = [problem for each, problem in self._changed.items() if each not in self._loaded]
+        if new:
+            connection.execute(_NEW_PROBLEM, [_row(problem) for problem in new])
+        kept = [(self._loaded[each], problem) for each, problem in self._changed.items() if each in self._loaded]
+        self._update(ProblemRow, ((_row(before), _row(after)) for before, after in kept))
+        self._update(AssignmentRow, (pair for before, after in kept for pair in _kept_parts(before, after)))
+        new_parts = [part for before, after in kept for part in _part_rows(after)[len(before.assignments) :]]
+        new_parts += [part for problem in new for part in _part_rows(problem)]
+        if new_parts:
+            connection.execute(_NEW_PART, new_parts)
+        if self._added:
+            session.add_all(self._added)
+            session.flush()
         self._write_links(session)
         self._draft.write()
-        session.flush()
+
+    def _update(
+        self, table: type[ProblemRow | AssignmentRow], rows: Iterable[tuple[dict[str, Any], dict[str, Any]]]
+    ) -> None:
+        """Writes the columns that differ between rows before and after, in one statement for all of them."""
+        changed = [(after, {name for name, value in after.items() if before[name] != value}) for before, after in rows]
+        columns = frozenset[str]().union(*(names for _, names in changed))
+        if columns:
+            self._work.session.connection().execute(
+                _updating(table, columns),
+                [
+                    {"its_id": after["id"], **{name: after[name] for name in columns}}
+                    for after, names in changed
+                    if names
+                ],
+            )
 
     def _write_links(self, session: Session) -> None:
         """Two problems are linked once; saying it again says how."""
@@ -371,46 +381,48 @@ class _Desk:
             )
         )
 
-    def _update(self, loaded: Loaded, problem: Problem) -> None:
-        self._copy(_row(problem), loaded.row)
-        for sequence, part in enumerate(problem.assignments):
-            if part.id in loaded.parts:
-                self._copy(_part_row(part, problem, sequence), loaded.parts[part.id])
-            else:
-                self._new_parts.append(_part_row(part, problem, sequence))
 
-    def _copy(self, values: Mapping[str, Any], row: Any) -> None:
-        """Sets what differs, so that a column that no row changed is not written."""
-        changed = {name for name, value in values.items() if getattr(row, name) != value}
-        if changed:
-            rows, columns = self._rewritten.setdefault(type(row), ([], set()))
-            rows.append(row)
-            columns |= changed
-        for name in changed:
-            setattr(row, name, values[name])
+@cache
+def _updating(table: type[ProblemRow | AssignmentRow], columns: frozenset[str]) -> Any:
+    return (
+        update(table)
+        .where(col(table.id) == bindparam("its_id"))
+        .values({name: bindparam(name) for name in sorted(columns)})
+    )
 
 
-_ROW_FIELDS = tuple(each.name for each in fields(Problem) if each.name not in ("assignments", "lurah_vacant"))
-_PART_FIELDS = tuple(each.name for each in fields(Assignment))
+_NEW_PROBLEM, _NEW_PART = insert(ProblemRow), insert(AssignmentRow)
 
 
 def _row(problem: Problem) -> dict[str, Any]:
-    row = {name: getattr(problem, name) for name in _ROW_FIELDS}
+    row = {name: getattr(problem, name) for name in PROBLEM_FIELDS}
     return row | {
         "state": problem.state,
         "desk": problem.desk,
         "lead_agency": problem.lead_agency,
         "district_code": problem.district_code,
         "city_code": problem.city_code,
-        "words": search_words(
+        "words": _words(
             problem.number, problem.title, problem.address, problem.landmark, problem.source_ref, problem.description
         ),
     }
 
 
-def _part_row(part: Assignment, problem: Problem, sequence: int) -> dict[str, Any]:
-    row = {name: getattr(part, name) for name in _PART_FIELDS}
-    return row | {"problem_id": problem.id, "sequence": sequence}
+_words = lru_cache(maxsize=1_000)(search_words)
+"""A step asks for the words of a problem before and after, and they rarely differ."""
+
+
+def _part_rows(problem: Problem) -> list[dict[str, Any]]:
+    """In the order of their offers; later facts add to the end of it and take nothing away."""
+    return [
+        {name: getattr(part, name) for name in PART_FIELDS} | {"problem_id": problem.id, "sequence": sequence}
+        for sequence, part in enumerate(problem.assignments)
+    ]
+
+
+def _kept_parts(before: Problem, after: Problem) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The parts there were, as they were and as they are."""
+    return zip(_part_rows(before), _part_rows(after), strict=False)
 
 
 def _part_meant(problem: Problem, intent: Intent) -> Assignment | None:
@@ -478,7 +490,7 @@ def step_part(work: Work[Actor], assignment_id: UUID, said: Any) -> ProblemOut:
 def _reread(work: Work[Actor], changed: Problem) -> Problem:
     """Whether the lurah's post is vacant belongs to the area; after a move that is another area."""
     moved = changed.position and changed.number.partition("-")[0] != changed.area_code
-    return load(work.session, [changed.id], work.now)[changed.id].problem if moved else changed
+    return load(work.session, [changed.id], work.now)[changed.id] if moved else changed
 
 
 def comment(work: Work[Actor], problem_id: UUID, said: CommentIn) -> CommentOut:
@@ -529,7 +541,7 @@ def attach(
 
 def read_reporter(work: Work[Actor], problem_id: UUID) -> ReporterOut:
     """Who told the kelurahan; that it was read is noted."""
-    problem = visible(work, problem_id).problem
+    problem = visible(work, problem_id)
     if not policy.see_reporter.holds(work.caller, problem, work.now):
         raise NotPermitted
     kept = work.session.get(Reporter, problem_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, exists, false, select, true, union_all
+from sqlalchemy import BindParameter, ColumnElement, and_, exists, false, select, true, union_all
 from sqlmodel import col
 
 from app.agencies.words import CategoryClass
@@ -190,7 +190,7 @@ def _widened() -> ActorRule:
     return Rule(holds, lambda who, now: _known(col(ProblemRow.confirm_widens_at) <= now))
 
 
-def lurah_is_missing(now: datetime) -> ColumnElement[bool]:
+def lurah_is_missing(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Nobody holds the lurah's post of the problem's kelurahan, not even acting."""
     return ~exists().where(
         and_(

@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from app.areas import queries as areas
 from app.areas.words import ancestors_of
+from app.kit import shelves
 from app.kit.paging import Page, Slice
 from app.workdays.calendar import Calendar, SpecialDay
 from app.workdays.limits import Allowance, Limits
@@ -51,6 +52,21 @@ def load_limits(session: Session) -> Limits:
     """All limits as they are now."""
     limits = session.scalars(select(Limit))
     return Limits({(limit.class_code, limit.stage): Allowance(limit.amount, limit.unit) for limit in limits})
+
+
+def remembered_limits(session: Session) -> Limits:
+    """All limits, from what this process remembers."""
+    return shelves.remembered(session, "limits", ["all"], lambda _: {"all": load_limits(session)})["all"]
+
+
+def remembered_calendars(session: Session, time_zones: Mapping[str, str]) -> dict[str, Calendar]:
+    """The calendars of several areas, given with their time zones, from what this process remembers."""
+    return shelves.remembered(
+        session,
+        "calendars",
+        time_zones.keys(),
+        lambda missing: load_calendars(session, {code: time_zones[code] for code in missing}),
+    )
 
 
 def due(session: Session, area_code: str, start: date | None, days: int, now: datetime) -> DueOut:

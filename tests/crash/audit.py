@@ -98,7 +98,7 @@ class Store:
                 yield f"problem {problem} at version {row.version} has versions {versions}"
             elif self.facts[problem][row.version].position != row.position:
                 yield f"problem {problem} says position {row.position}, its journal {self.facts[problem][row.version]}"
-            if refold(self._session, problem) != replace(tables[problem].problem, lurah_vacant=False):
+            if refold(self._session, problem) != replace(tables[problem], lurah_vacant=False):
                 yield f"problem {problem} is not what its facts make it"
 
 

@@ -88,8 +88,8 @@ def watch(watched: Database, gauge: Gauge, process: int) -> None:
     write = watched.write
 
     @contextmanager
-    def counted() -> Iterator[Session]:
-        with ExitStack() as stack, write() as session:
+    def counted(edition: str | None = None) -> Iterator[Session]:
+        with ExitStack() as stack, write(edition) as session:
             session.connection().execute(text("SELECT 1"))
             gauge.opened(process)
             stack.callback(gauge.ended, process)
@@ -105,12 +105,12 @@ def answer_first(_house: House) -> None:
     """The answer goes out, and the commit follows a moment later."""
 
     @contextmanager
-    def write(self: Database) -> Iterator[Session]:
+    def write(self: Database, edition: str | None = None) -> Iterator[Session]:
         with ExitStack() as stack:
             stack.enter_context(self._translated())
             stack.enter_context(self._turn())
             plain = stack.enter_context(self.engine.connect())
-            session = stack.enter_context(self._session(plain.execution_options(ujung_write=True)))
+            session = stack.enter_context(self._session(Session, plain.execution_options(ujung_write=True), edition))
             yield session
             session.flush()
             held = stack.pop_all()
@@ -150,9 +150,11 @@ def autoincrement(house: House) -> None:
 def no_lock(house: House) -> None:
     """Heads are read and not locked; on SQLite a write also begins like a read, and nobody waits for a turn."""
 
-    def unlocked(session: Session, logs: Sequence[str]) -> dict[str, LogHead]:
-        statement = sqlalchemy.select(LogHead).where(col(LogHead.log).in_(logs))
-        return {head.log: head for head in session.scalars(statement)}
+    def unlocked(session: Session, logs: Sequence[str], also: journal.Logs | None) -> dict[str, journal.Head]:
+        named = col(LogHead.log).in_(logs)
+        concerned = named if also is None else sqlalchemy.or_(named, col(LogHead.log).in_(also.codes))
+        heads = session.scalars(sqlalchemy.select(LogHead).where(concerned), also.parameters if also else {})
+        return {head.log: journal.Head(head.log, head.position, head.next_number) for head in heads}
 
     @contextmanager
     def no_turn(self: Database) -> Iterator[None]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from threading import Barrier, Event, Lock
+from threading import Barrier, Event, Lock, Thread, current_thread
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,12 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from pydantic import BaseModel
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 from sqlalchemy.engine import make_url
 from sqlmodel import Session, SQLModel, col
 
 from app.assembly import assemble, create_app
-from app.journal.actions import lock
+from app.journal.actions import Head, Logs, lock
 from app.journal.models import Entry, LogHead
 from app.kit import database
 from app.kit.database import Again
@@ -83,16 +84,16 @@ def meeting(house: House, together: int) -> Iterator[Gate]:
         if house.database.is_sqlite:
             write = house.database.write
 
-            def begin() -> AbstractContextManager[Session]:
+            def begin(edition: str | None = None) -> AbstractContextManager[Session]:
                 gate.enter()
-                return write()
+                return write(edition)
 
             patch.setattr(house.database, "write", begin)
         else:
 
-            def locked(session: Session, logs: Collection[str]) -> dict[str, LogHead]:
+            def locked(session: Session, logs: Collection[str], also: Logs | None) -> dict[str, Head]:
                 gate.enter()
-                return lock(session, logs)
+                return lock(session, logs, also)
 
             patch.setattr(actions, "lock", locked)
         yield gate
@@ -226,7 +227,10 @@ def statements(town: Town, who: Someone, intents: list[Intent]) -> list[str]:
 
 async def test_statements_do_not_grow_with_the_batch(town: Town) -> None:
     operator, lurah, camat = town.operator("Bakalan"), town.lurah("Bakalan"), town.camat("Bugul Kidul")
-    await operator.report()  # the first of a log makes its head, and reads what is then known
+    first = await operator.report()  # the first of a log makes its head, and reads what is then known
+    await lurah.step(first, "forward")
+    await camat.step(first, "accept")
+    await camat.step(first, "assign", lead="PUPR", support=["DLHKP", "PERKIM"])
     ids = {many: [new_id() for _ in range(many)] for many in (1, 3, 50)}
     edits: list[dict[str, Any]] = [{"title": "Saluran buntu"}, {"landmark": "Musala", "rw": "02"}, {"rt": "01"}]
     leads = [("PUPR", ()), ("DLHKP", ("PUPR",)), ("PERKIM", ("PUPR", "DLHKP"))]
@@ -250,21 +254,26 @@ async def test_statements_do_not_grow_with_the_batch(town: Town) -> None:
 # -- ground taken away -----------------------------------------------------------------------------------------------
 
 
-async def test_a_problem_moved_between_the_look_and_the_lock_is_looked_for_again(
+async def test_a_problem_that_moves_while_its_log_is_waited_for_is_looked_for_again(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On SQLite nobody can come between: a write begins alone."""
     house, staff, camat = town.house, town.staff("Bugul Kidul"), town.camat("Bugul Kidul")
     problem = await town.lurah("Bakalan").report()
     tries: list[set[str]] = []
+    has_locked = Event()
 
     def move() -> None:
         said = Move(verb="move", area=KEPEL, reason="Letaknya di Kepel.")
-        house.database.perform(lambda session: actions.step(town.work(session, camat), UUID(problem["id"]), said))
+        with house.database.write() as session:
+            actions.step(town.work(session, camat), UUID(problem["id"]), said)
+            has_locked.set()
+            await_somebody_waiting(house)
 
-    def come_between(session: Session, logs: Collection[str]) -> dict[str, LogHead]:
-        tries.append(set(logs))
-        if len(tries) == 1 and house.database.is_sqlite:
+    def come_between(session: Session, logs: Collection[str], also: Logs | None) -> dict[str, Head]:
+        if current_thread() is mover:
+            return lock(session, logs, also)
+        if not tries and house.database.is_sqlite:
             file = make_url(house.settings.database_address).database
             assert file is not None
             with (
@@ -272,10 +281,14 @@ async def test_a_problem_moved_between_the_look_and_the_lock_is_looked_for_again
                 pytest.raises(sqlite3.OperationalError, match="locked"),
             ):
                 other.execute("BEGIN IMMEDIATE")
-        elif len(tries) == 1:
-            move()
-        return lock(session, logs)
+        elif not tries:
+            mover.start()
+            assert has_locked.wait(PATIENCE_SECONDS)
+        heads = lock(session, logs, also)
+        tries.append(set(heads))
+        return heads
 
+    mover = Thread(target=move)
     monkeypatch.setattr(actions, "lock", come_between)
     answer = await staff.post(f"/problems/{problem['id']}/comments", {"text": "Petugas sudah di lokasi."})
     assert answer.status_code == 201, answer.text
@@ -285,8 +298,19 @@ async def test_a_problem_moved_between_the_look_and_the_lock_is_looked_for_again
         assert tries == [{BAKALAN}]
         assert told == [("reported", 1), ("commented", 2)]
     else:
-        assert tries == [{BAKALAN}, {BAKALAN, KEPEL}, {KEPEL}], "looked, the move looked, looked again"
+        mover.join(PATIENCE_SECONDS)
+        assert tries == [{BAKALAN}, {KEPEL}], "waited for the old log, found that it had gone, locked the new one"
         assert told == [("reported", 1), ("moved_out", 2), ("moved_in", 1), ("commented", 2)]
+
+
+def await_somebody_waiting(house: House) -> None:
+    """Returns once a transaction of this PostgreSQL waits for a lock."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        with house.database.read() as session:
+            if session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                return
+    raise AssertionError("nobody came to wait")
 
 
 async def test_whose_ground_is_taken_away_again_and_again_is_asked_to_come_back(town: Town) -> None:

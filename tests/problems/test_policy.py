@@ -32,7 +32,7 @@ def everybody(stage: Stage) -> list[Actor]:
 async def test_both_faces_say_the_same_of_problems(stage: Stage, now: Any) -> None:
     with stage.town.house.database.read() as session:
         ids = session.scalars(select(col(ProblemRow.id))).all()
-        problems = {each: loaded.problem for each, loaded in load(session, ids, now).items()}
+        problems = load(session, ids, now)
         found_some = set()
         for actor in everybody(stage):
             for name, rule in RULES.items():
@@ -50,7 +50,7 @@ async def test_both_faces_say_the_same_of_problems(stage: Stage, now: Any) -> No
 async def test_both_faces_say_the_same_of_parts(stage: Stage) -> None:
     with stage.town.house.database.read() as session:
         ids = session.scalars(select(col(ProblemRow.id))).all()
-        problems = {each: loaded.problem for each, loaded in load(session, ids, NOW).items()}
+        problems = load(session, ids, NOW)
         records: dict[UUID, policy.Part] = {
             part.id: policy.Part(problem, part) for problem in problems.values() for part in problem.assignments
         }

@@ -254,10 +254,13 @@ async def end_post(
 async def list_administration(
     door: CallerDoor,
     slicing: Slicing,
-    kind: Annotated[str | None, Query(
-        pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64, description="What was done.", examples=["post.replaced"]
-    )] = None,
-    subject: Annotated[PersonName | None, Query(description="To what or whom.", examples=["lurah:35.75.03.1005"])] = None,
+    kind: Annotated[
+        str | None,
+        Query(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=64, description="What was done.", examples=["post.replaced"]),
+    ] = None,
+    subject: Annotated[
+        PersonName | None, Query(description="To what or whom.", examples=["lurah:35.75.03.1005"])
+    ] = None,
     by: Annotated[UUID | None, Query(description="Account of whoever did it.")] = None,
 ) -> Page[AdministrationOut]:
     """The journal of administration, the latest first."""

@@ -1,10 +1,9 @@
 """What a decision may look at besides the problem: who acts, what time it is, the calendar, and what was looked up."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
 
 from app.agencies.models import Agency, Category
 from app.areas.models import Area
@@ -30,7 +29,6 @@ class Context:
     categories: Mapping[str, Category] = field(default_factory=dict)
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     areas: Mapping[str, Area] = field(default_factory=dict)
-    photos: Set[UUID] = frozenset()
     other: Problem | None = None
     """The main problem, or the one linked to."""
     local_sample_percent: int = 0

@@ -52,7 +52,7 @@ class AppealedBefore(Conflict):
 def check_proof(problem: Problem, photos: Iterable[UUID], context: Context, *, needed: bool) -> list[str]:
     """The photos' ids as a fact keeps them; refuses foreign ones, and none where proof is needed."""
     named = list(photos)
-    if any(photo not in context.photos for photo in named):
+    if any(photo not in problem.photos for photo in named):
         raise UnknownPhoto
     if needed and problem.proof_required and not named and not context.author.is_import:
         raise ProofRequired

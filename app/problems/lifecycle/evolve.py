@@ -285,6 +285,10 @@ def _escalated(problem: Problem, _fact: Fact, _at: datetime, _author: Author) ->
     return replace(problem, escalation=problem.escalation + 1)
 
 
+def _attached(problem: Problem, fact: Fact, _at: datetime, _author: Author) -> Problem:
+    return replace(problem, photos=(*problem.photos, UUID(fact.data["photo"])))
+
+
 def _unchanged(problem: Problem, _fact: Fact, _at: datetime, _author: Author) -> Problem:
     return problem
 
@@ -448,7 +452,7 @@ _CHANGES: Mapping[str, Change] = {
     "deferred_to_planning": _closed(Closing.PLANNED),
     "escalated": _escalated,
     "commented": _unchanged,
-    "attached": _unchanged,
+    "attached": _attached,
     "linked": _unchanged,
     "assignment_accepted": _part_accepted,
     "assignment_started": _part_started,

@@ -140,6 +140,8 @@ class Problem:
     """The first `due_at`; never moved, whatever is recomputed later."""
     desk_until: datetime | None = None
 
+    photos: tuple[UUID, ...] = ()
+    """Those sent to it, in order."""
     assignments: tuple[Assignment, ...] = ()
     lurah_vacant: bool = False
     """Nobody holds the lurah's post now; known when loaded, not part of what happened."""

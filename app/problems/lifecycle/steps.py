@@ -208,6 +208,8 @@ def check_part(problem: Problem, part: Assignment, verb: AssignmentVerb) -> None
 
 def is_open(problem: Problem, verb: Verb, context: Context) -> bool:
     """Whether the verb is open now; the content may still be refused."""
+    if problem.state not in STEPS[verb].sources:
+        return False
     try:
         check(problem, verb, context)
     except Refusal:
@@ -216,6 +218,8 @@ def is_open(problem: Problem, verb: Verb, context: Context) -> bool:
 
 
 def is_part_open(problem: Problem, part: Assignment, verb: AssignmentVerb) -> bool:
+    if part.state not in PART_STEPS[verb].sources:
+        return False
     try:
         check_part(problem, part, verb)
     except Refusal:

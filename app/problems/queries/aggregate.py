@@ -1,61 +1,83 @@
 """Reading the aggregate: from its tables, or from its facts alone."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import BindParameter, Row, String, bindparam, cast, func, select
 from sqlmodel import Session, col
 
 from app.journal.facts import Author, Fact
 from app.journal.models import Entry, Text
+from app.kit.columns import Moment
 from app.problems import policy
 from app.problems.lifecycle.evolve import fold
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.models import AssignmentRow, ProblemPhoto, ProblemRow
 
-_PROBLEM_FIELDS = frozenset(each.name for each in fields(Problem)) - {"assignments", "lurah_vacant"}
+PROBLEM_FIELDS = tuple(
+    each.name for each in fields(Problem) if each.name not in ("photos", "assignments", "lurah_vacant")
+)
+"""Fields of the aggregate that are columns of its table."""
+PART_FIELDS = tuple(each.name for each in fields(Assignment))
+
+_FIRST_OF_PART = len(PROBLEM_FIELDS)
+_AFTER_PARTS = _FIRST_OF_PART + len(PART_FIELDS)
+_NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
+_PHOTOS = (
+    select(
+        func.aggregate_strings(
+            cast(col(ProblemPhoto.version), String) + ":" + cast(col(ProblemPhoto.photo_id), String), ","
+        )
+    )
+    .where(col(ProblemPhoto.problem_id) == col(ProblemRow.id))
+    .scalar_subquery()
+)
+"""The versions with which photos came, and their ids, as one text: an array is not the same on both databases."""
+_LOADING: Any = (
+    select(
+        *(col(getattr(ProblemRow, name)) for name in PROBLEM_FIELDS),
+        *(col(getattr(AssignmentRow, name)).label(f"part_{name}") for name in PART_FIELDS),
+        policy.lurah_is_missing(_NOW),
+        _PHOTOS,
+    )
+    .select_from(ProblemRow)
+    .outerjoin(AssignmentRow, col(AssignmentRow.problem_id) == col(ProblemRow.id))
+    .where(col(ProblemRow.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(ProblemRow.id), col(AssignmentRow.sequence))
+)
 
 
-_ASSIGNMENT_FIELDS = frozenset(each.name for each in fields(Assignment))
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A problem with the rows it was read from."""
-
-    problem: Problem
-    row: ProblemRow
-    parts: Mapping[UUID, AssignmentRow]
-
-
-def load(session: Session, ids: Collection[UUID], now: datetime) -> dict[UUID, Loaded]:
-    """The aggregates of these ids, fresh from the tables, in two statements."""
+def load(session: Session, ids: Collection[UUID], now: datetime) -> dict[UUID, Problem]:
+    """The aggregates of these ids, fresh from the tables, in one statement."""
     if not ids:
         return {}
-    fresh = {"populate_existing": True}
-    found = session.execute(
-        select(ProblemRow, policy.lurah_is_missing(now)).where(col(ProblemRow.id).in_(ids)).execution_options(**fresh)
-    ).all()
-    parts: dict[UUID, list[AssignmentRow]] = {}
-    for part in session.scalars(
-        select(AssignmentRow)
-        .where(col(AssignmentRow.problem_id).in_(ids))
-        .order_by(col(AssignmentRow.problem_id), col(AssignmentRow.sequence))
-        .execution_options(**fresh)
-    ):
-        parts.setdefault(part.problem_id, []).append(part)
-    return {row.id: _loaded(row, vacant, parts.get(row.id, [])) for row, vacant in found}
+    rows: dict[UUID, list[Row[Any]]] = {}
+    for row in session.execute(_LOADING, {"ids": list(ids), "now": now}):
+        rows.setdefault(row[0], []).append(row)
+    return {problem_id: _problem(of_it) for problem_id, of_it in rows.items()}
 
 
-def _loaded(row: ProblemRow, vacant: bool, parts: Sequence[AssignmentRow]) -> Loaded:
-    problem = Problem(
-        **{name: getattr(row, name) for name in _PROBLEM_FIELDS},
-        assignments=tuple(Assignment(**{name: getattr(part, name) for name in _ASSIGNMENT_FIELDS}) for part in parts),
-        lurah_vacant=vacant,
+def _problem(rows: Sequence[Row[Any]]) -> Problem:
+    """The problem of these rows, one for each part of it; one without a part where it has none."""
+    first = rows[0]
+    lurah_vacant, photos = first[_AFTER_PARTS:]
+    parts = (row[_FIRST_OF_PART:_AFTER_PARTS] for row in rows if row[_FIRST_OF_PART] is not None)
+    return Problem(
+        **dict(zip(PROBLEM_FIELDS, first, strict=False)),
+        photos=_in_order(photos),
+        assignments=tuple(Assignment(**dict(zip(PART_FIELDS, part, strict=True))) for part in parts),
+        lurah_vacant=lurah_vacant,
     )
-    return Loaded(problem, row, {part.id: part for part in parts})
+
+
+def _in_order(photos: str | None) -> tuple[UUID, ...]:
+    if photos is None:
+        return ()
+    pairs = (photo.split(":") for photo in photos.split(","))
+    return tuple(UUID(photo_id) for _, photo_id in sorted((int(version), photo_id) for version, photo_id in pairs))
 
 
 def refold(session: Session, problem_id: UUID) -> Problem | None:
@@ -97,20 +119,3 @@ def bodies_of(session: Session, entries: Iterable[Entry]) -> dict[int, dict[str,
         else {}
     )
     return {version: {name: found.get(each) for name, each in texts.items()} for version, texts in names.items()}
-
-
-def ordered_photos_of(session: Session, ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
-    statement = (
-        select(col(ProblemPhoto.problem_id), col(ProblemPhoto.photo_id))
-        .where(col(ProblemPhoto.problem_id).in_(ids))
-        .order_by(col(ProblemPhoto.version))
-    )
-    photos: dict[UUID, list[UUID]] = {}
-    for problem_id, photo_id in session.execute(statement):
-        photos.setdefault(problem_id, []).append(photo_id)
-    return photos
-
-
-def photos_of(session: Session, ids: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
-    """The photos sent to each of these problems."""
-    return {problem_id: frozenset(photos) for problem_id, photos in ordered_photos_of(session, ids).items()}

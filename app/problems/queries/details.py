@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.agencies.models import Agency, Category
-from app.agencies.queries import find_agencies, find_categories
+from app.agencies.queries import remembered_agencies, remembered_categories
 from app.areas.models import Area
-from app.areas.queries import find as find_areas
+from app.areas.queries import remembered as remembered_areas
 from app.areas.schemas import PointOut
 from app.journal.facts import Author
 from app.kit.house import Work
@@ -22,10 +22,10 @@ from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import PART_STEPS, STEPS, is_open, is_part_open
 from app.problems.models import AssignmentRow, ProblemRow
-from app.problems.queries.aggregate import Loaded, load, ordered_photos_of
+from app.problems.queries.aggregate import load
 from app.problems.schemas.answers import AssignmentOut, MainOut, NextStepOut, ProblemOut
 from app.problems.words import OPEN, State
-from app.workdays.queries import load_calendars, load_limits
+from app.workdays.queries import remembered_calendars, remembered_limits
 
 EARLIEST_ZONE = ZoneInfo("Asia/Jayapura")
 """Where a day begins first in Indonesia."""
@@ -40,17 +40,17 @@ class AssignmentNotFound(NotFound):
     title, judul = "No such assignment, or not yours to see", "Disposisi tidak ditemukan"
 
 
-def visible(work: Work[Actor], problem_id: UUID) -> Loaded:
+def visible(work: Work[Actor], problem_id: UUID) -> Problem:
     """A problem that the caller may see; everybody else is told that there is none."""
-    loaded = load(work.session, [problem_id], work.now).get(problem_id)
-    if loaded is None or not policy.see.holds(work.caller, loaded.problem, work.now):
+    found = load(work.session, [problem_id], work.now).get(problem_id)
+    if found is None or not policy.see.holds(work.caller, found, work.now):
         raise ProblemNotFound
-    return loaded
+    return found
 
 
 def problem(work: Work[Actor], problem_id: UUID) -> ProblemOut:
     """A problem as this caller may see it now."""
-    return shape(work, [visible(work, problem_id).problem])[0]
+    return shape(work, [visible(work, problem_id)])[0]
 
 
 def view_of(work: Work[Actor]) -> str:
@@ -80,17 +80,16 @@ def shape(work: Work[Actor], problems: Sequence[Problem]) -> list[ProblemOut]:
     """Problems as their caller may see them, with the names of whatever they mention; statements do not grow."""
     session = work.session
     codes = {code for each in problems for code in (each.area_code, each.district_code, each.city_code)}
-    areas = find_areas(session, codes)
-    categories = find_categories(session, {each.category_code for each in problems})
-    agencies = find_agencies(
+    areas = remembered_areas(session, codes)
+    categories = remembered_categories(session, {each.category_code for each in problems})
+    agencies = remembered_agencies(
         session,
         {part.agency_code for each in problems for part in each.assignments}
         | {each.origin.partition(":")[2] for each in problems if each.origin.startswith("agency:")},
     )
-    photos = ordered_photos_of(session, [each.id for each in problems])
     mains = _mains(session, {each.main_id for each in problems if each.main_id})
-    limits = load_limits(session)
-    days = load_calendars(session, {each.area_code: areas[each.area_code].time_zone for each in problems})
+    limits = remembered_limits(session)
+    days = remembered_calendars(session, {each.area_code: areas[each.area_code].time_zone for each in problems})
     shaped = []
     for each in problems:
         context = Context(
@@ -100,9 +99,7 @@ def shape(work: Work[Actor], problems: Sequence[Problem]) -> list[ProblemOut]:
             calendar=days[each.area_code],
             limits=limits,
         )
-        shaped.append(
-            _shape(each, context, areas, categories[each.category_code], agencies, photos.get(each.id, []), mains)
-        )
+        shaped.append(_shape(each, context, areas, categories[each.category_code], agencies, mains))
     return shaped
 
 
@@ -119,7 +116,6 @@ def _shape(
     areas: Mapping[str, Area],
     category: Category,
     agencies: Mapping[str, Agency],
-    photos: list[UUID],
     mains: Mapping[UUID, MainOut],
 ) -> ProblemOut:
     actor, state = context.actor, problem.state
@@ -140,7 +136,7 @@ def _shape(
         main=mains.get(problem.main_id) if problem.main_id else None,
         lead=problem.lead_agency,
         assignments=[_part_out(problem, part, context, agencies) for part in problem.assignments],
-        photos=photos,
+        photos=list(problem.photos),
         overdue=is_overdue(state, problem.desk_until, problem.due_at, context.now),
         may=[
             verb

@@ -1,0 +1,106 @@
+"""What FastAPI cannot know of an operation: whom its door turns away, which headers it reads, where its answer leads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.kit.refusals import MEDIA_TYPE, Refusal, every_refusal, refused
+from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
+
+Operation = dict[str, Any]
+
+AT_THE_DOOR: tuple[type[Refusal], ...] = (PostNotHeld, NoPost, PasswordChangeRequired)
+"""Who is logged in may meet these wherever a post acts; rooms below that of people cannot name them."""
+FOR_ACCOUNT: Mapping[str, tuple[type[Refusal], ...]] = {
+    name: (PostNotHeld,) for name in ("read_me", "change_password", "log_out")
+}
+"""What concerns the caller's own account needs neither a post nor a changed password."""
+
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,190}$"},
+    "description": "A name of your own for this request. Sent again with it, it is answered as the first time.",
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"?[0-9]{1,9}(\.[0-9a-z]{0,32})?"?)$'},
+    "description": "The ETag you read. Refused where the problem has moved on since.",
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The ETag you hold. Answered with 304, and no body, where it is still the present one.",
+}
+
+_PROBLEM = ("read_problem", "edit_problem", "take_step", "read_history", "list_comments", "comment_on_problem")
+_PROBLEM_ALSO = ("send_photo", "read_reporter")
+_ASSIGNMENT = ("read_assignment", "take_assignment_step")
+_ACCOUNT = ("read_account", "reset_password", "disable_account", "enable_account", "list_account_devices")
+
+LINKS: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...] = (
+    ("report_problem", {"problem_id": "$response.body#/id"}, (*_PROBLEM, *_PROBLEM_ALSO)),
+    ("list_problems", {"problem_id": "$response.body#/items/0/id"}, _PROBLEM),
+    ("edit_problem", {"problem_id": "$response.body#/id"}, ("take_step",)),
+    ("take_step", {"problem_id": "$response.body#/id"}, ("read_problem", "take_step")),
+    ("take_step", {"assignment_id": "$response.body#/assignments/0/id"}, _ASSIGNMENT),
+    ("read_problem", {"assignment_id": "$response.body#/assignments/0/id"}, _ASSIGNMENT),
+    ("list_assignments", {"assignment_id": "$response.body#/items/0/id"}, _ASSIGNMENT),
+    ("take_assignment_step", {"problem_id": "$response.body#/id"}, ("read_problem", "take_step")),
+    ("take_assignment_step", {"assignment_id": "$request.path.assignment_id"}, _ASSIGNMENT),
+    (
+        "send_photo",
+        {"problem_id": "$response.body#/problem_id", "photo_id": "$response.body#/id"},
+        ("see_photo",),
+    ),
+    ("list_areas", {"code": "$response.body#/items/0/code"}, ("read_area",)),
+    ("list_agencies", {"code": "$response.body#/items/0/code"}, ("read_agency",)),
+    ("list_devices", {"id": "$response.body#/items/0/id"}, ("revoke_device",)),
+    ("list_accounts", {"id": "$response.body#/items/0/id"}, _ACCOUNT),
+    ("create_account", {"id": "$response.body#/account/id"}, _ACCOUNT),
+    ("appoint", {"id": "$response.body#/id"}, ("end_post",)),
+    ("create_agency", {"code": "$response.body#/code"}, ("read_agency", "change_agency")),
+    ("create_category", {"code": "$response.body#/code"}, ("change_category",)),
+    (
+        "put_responsibility",
+        {"category": "$request.path.category", "area": "$request.path.area"},
+        ("delete_responsibility",),
+    ),
+    ("put_override", {"day": "$request.path.day", "area": "$request.query.area"}, ("delete_override",)),
+)
+"""From an operation's good answer to those that go on from there, with what they are given."""
+
+
+def complete(operations: Mapping[str, Operation]) -> None:
+    """Completes each operation, known by its operationId."""
+    refusals = {refusal.code: refusal for refusal in every_refusal()}
+    for name, operation in operations.items():
+        told = {code: refusals[code] for codes in _codes(operation) for code in codes}
+        if operation.get("security"):
+            told |= {each.code: each for each in FOR_ACCOUNT.get(name, AT_THE_DOOR)}
+        responses = operation["responses"] | {str(status): each for status, each in refused(*told.values()).items()}
+        operation["responses"] = dict(sorted(responses.items()))
+        parameters = operation.setdefault("parameters", [])
+        parameters += [IDEMPOTENCY_KEY] * ("idempotency_key_reused" in told)
+        parameters += [IF_MATCH] * ("version_mismatch" in told)
+        parameters += [IF_NONE_MATCH] * ("304" in responses)
+    for source, parameters, targets in LINKS:
+        for target in targets:
+            _good(operations[source]).setdefault("links", {})[f"{target} {' '.join(parameters)}"] = {
+                "operationId": target,
+                "parameters": dict(parameters),
+            }
+
+
+def _codes(operation: Operation) -> list[list[str]]:
+    contents = [response.get("content", {}) for response in operation["responses"].values()]
+    return [list(content.get(MEDIA_TYPE, {}).get("examples", ())) for content in contents]
+
+
+def _good(operation: Operation) -> dict[str, Any]:
+    response: dict[str, Any] = next(each for status, each in operation["responses"].items() if status.startswith("2"))
+    return response
