@@ -121,7 +121,7 @@ class Clerk:
         """As it is stored; asserts that its facts amount to the same."""
         found = self.id_of(number)
         with self.house.database.read() as session:
-            stored = load(session, [found], self.house.clock())[found].problem
+            stored = load(session, [found], self.house.clock())[found]
             assert refold(session, found) == stored
         return stored
 

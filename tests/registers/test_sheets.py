@@ -213,7 +213,7 @@ def test_entities_that_multiply_are_refused(write: Any) -> None:
 def test_a_damaged_spreadsheet_is_refused_wherever_the_damage_is(write: Any) -> None:
     whole = book(HEADINGS, *((number, f"Jalan {number}") for number in range(200)))
     chance = random.Random(20260302)
-    told = set()
+    told: set[int | str | None] = set()
     for _ in range(60):
         damaged = bytearray(whole)
         for _ in range(chance.randint(1, 40)):
