@@ -21,7 +21,7 @@ from app.agencies.schemas import (
 from app.agencies.words import AgencyCode, AgencyKind, CategoryClass, CategoryCode
 from app.areas.queries import UnknownArea
 from app.areas.words import AreaCode
-from app.kit.doors import CallerDoor
+from app.kit.doors import WRITES, CallerDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import NotPermitted, Unauthenticated, refused
 from app.kit.rules import by_admin
@@ -99,7 +99,7 @@ async def list_responsibilities(
     status_code=201,
     tags=["admin"],
     summary="Create an agency",
-    responses=refused(Unauthenticated, NotPermitted, AgencyExists, UnknownArea),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, AgencyExists, UnknownArea),
 )
 async def create_agency(door: CallerDoor, body: AgencyIn) -> AgencyOut:
     """A new body that problems can be assigned to."""
@@ -110,7 +110,7 @@ async def create_agency(door: CallerDoor, body: AgencyIn) -> AgencyOut:
     "/admin/agencies/{code}",
     tags=["admin"],
     summary="Change an agency",
-    responses=refused(Unauthenticated, NotPermitted, AgencyNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, AgencyNotFound),
 )
 async def change_agency(door: CallerDoor, code: Annotated[AgencyCode, Path()], body: AgencyChange) -> AgencyOut:
     """Its name, its kind, whether it has accounts, whether it is given new work. The code stays."""
@@ -122,7 +122,7 @@ async def change_agency(door: CallerDoor, code: Annotated[AgencyCode, Path()], b
     status_code=201,
     tags=["admin"],
     summary="Create a category",
-    responses=refused(Unauthenticated, NotPermitted, CategoryExists, UnknownCategory),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, CategoryExists, UnknownCategory),
 )
 async def create_category(door: CallerDoor, body: CategoryIn) -> CategoryOut:
     """A new kind of problem, at the root or below another."""
@@ -133,7 +133,7 @@ async def create_category(door: CallerDoor, body: CategoryIn) -> CategoryOut:
     "/admin/categories/{code}",
     tags=["admin"],
     summary="Change a category",
-    responses=refused(Unauthenticated, NotPermitted, CategoryNotFound, CategoryInCircle, UnknownCategory),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, CategoryNotFound, CategoryInCircle, UnknownCategory),
 )
 async def change_category(door: CallerDoor, code: Annotated[CategoryCode, Path()], body: CategoryChange) -> CategoryOut:
     """Its label, class, place in the tree, whether proof is required, whether it is offered.
@@ -147,7 +147,7 @@ async def change_category(door: CallerDoor, code: Annotated[CategoryCode, Path()
     "/admin/responsibilities/{category}/{area}",
     tags=["admin"],
     summary="Say who is responsible",
-    responses=refused(Unauthenticated, NotPermitted, UnknownCategory, UnknownArea, UnknownAgency),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, UnknownCategory, UnknownArea, UnknownAgency),
 )
 async def put_responsibility(
     door: CallerDoor,
@@ -163,7 +163,7 @@ async def put_responsibility(
     "/admin/responsibilities/{category}/{area}",
     tags=["admin"],
     summary="Delete a responsibility rule",
-    responses=refused(Unauthenticated, NotPermitted, RuleNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, RuleNotFound),
 )
 async def delete_responsibility(
     door: CallerDoor, category: Annotated[CategoryCode, Path()], area: Annotated[AreaCode, Path()]

@@ -1,6 +1,6 @@
-"""What FastAPI cannot know of an operation: whom its door turns away, which headers it reads, where its answer leads."""
+"""What FastAPI cannot know of an operation: whom its door turns away, what headers it reads, where an answer leads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.kit.refusals import MEDIA_TYPE, Refusal, every_refusal, refused
@@ -10,9 +10,9 @@ Operation = dict[str, Any]
 
 AT_THE_DOOR: tuple[type[Refusal], ...] = (PostNotHeld, NoPost, PasswordChangeRequired)
 """Who is logged in may meet these wherever a post acts; rooms below that of people cannot name them."""
-FOR_ACCOUNT: Mapping[str, tuple[type[Refusal], ...]] = {
-    name: (PostNotHeld,) for name in ("read_me", "change_password", "log_out")
-}
+FOR_ACCOUNT: Mapping[str, tuple[type[Refusal], ...]] = dict.fromkeys(
+    ("read_me", "change_password", "log_out"), (PostNotHeld,)
+)
 """What concerns the caller's own account needs neither a post nor a changed password."""
 
 IDEMPOTENCY_KEY = {
@@ -84,16 +84,20 @@ def complete(operations: Mapping[str, Operation]) -> None:
             told |= {each.code: each for each in FOR_ACCOUNT.get(name, AT_THE_DOOR)}
         responses = operation["responses"] | {str(status): each for status, each in refused(*told.values()).items()}
         operation["responses"] = dict(sorted(responses.items()))
-        parameters = operation.setdefault("parameters", [])
-        parameters += [IDEMPOTENCY_KEY] * ("idempotency_key_reused" in told)
-        parameters += [IF_MATCH] * ("version_mismatch" in told)
-        parameters += [IF_NONE_MATCH] * ("304" in responses)
-    for source, parameters, targets in LINKS:
+        headers = [header for header, is_read in _headers(told, responses) if is_read]
+        if headers:
+            operation["parameters"] = [*operation.get("parameters", ()), *headers]
+    for source, given, targets in LINKS:
+        links = _good(operations[source]).setdefault("links", {})
         for target in targets:
-            _good(operations[source]).setdefault("links", {})[f"{target} {' '.join(parameters)}"] = {
-                "operationId": target,
-                "parameters": dict(parameters),
-            }
+            links[f"{target} by {' and '.join(given)}"] = {"operationId": target, "parameters": dict(given)}
+
+
+def _headers(told: Mapping[str, object], responses: Mapping[str, object]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Each header that an operation may read, with whether this one does."""
+    yield IDEMPOTENCY_KEY, "idempotency_key_reused" in told
+    yield IF_MATCH, "version_mismatch" in told
+    yield IF_NONE_MATCH, "304" in responses
 
 
 def _codes(operation: Operation) -> list[list[str]]:

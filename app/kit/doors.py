@@ -50,6 +50,10 @@ class BadIfMatch(InvalidRequest):
     code, title, judul = "bad_if_match", "If-Match is not an ETag of ours", "If-Match bukan ETag dari kami"
 
 
+WRITES: tuple[type[Refusal], ...] = (IdempotencyKeyReused, BadIfMatch)
+"""What `Door.write` says of the headers it reads, whatever is written."""
+
+
 class Replayed(Exception):
     """This request was answered before; here is that answer again."""
 
@@ -207,7 +211,7 @@ class Door(Generic[CallerT]):
         header = self._request.headers.get("idempotency-key")
         if key is not None and body is not None:
             name, content = f"id:{key}", body.model_dump_json().encode()
-        elif header:
+        elif header is not None:
             if not re.fullmatch(r"[\x21-\x7e]{1,190}", header):
                 raise InvalidRequest("Idempotency-Key: 1 to 190 visible ASCII characters.")
             name, content = f"key:{header}", await self._request.body()

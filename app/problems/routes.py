@@ -18,7 +18,7 @@ from app.evidence.pictures import (
     PhotoTooManyPixels,
     PhotoUnreadable,
 )
-from app.kit.doors import BadIfMatch, Door, IdempotencyKeyReused
+from app.kit.doors import WRITES, Door
 from app.kit.house import Work
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import (
@@ -72,7 +72,7 @@ problems = APIRouter(tags=["problems"])
 assignments = APIRouter(tags=["assignments"])
 
 _ANYBODY: tuple[type[Refusal], ...] = (Unauthenticated, NoPost, PostNotHeld, PasswordChangeRequired)
-_WRITE = (*_ANYBODY, NotPermitted, IdempotencyKeyReused, VersionMismatch, BadIfMatch, BodyTooLarge)
+_WRITE = (*_ANYBODY, NotPermitted, *WRITES, VersionMismatch, BodyTooLarge)
 _CONTENT = (
     UnknownCode,
     SeenInFuture,
@@ -173,7 +173,11 @@ async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
     return await door.write(lambda work: actions.steps(work, body))
 
 
-@problems.get("/problems/{problem_id}", summary="Read a problem", responses=refused(*_ANYBODY, ProblemNotFound))
+@problems.get(
+    "/problems/{problem_id}",
+    summary="Read a problem",
+    responses=refused(*_ANYBODY, ProblemNotFound) | {304: {"description": "As you hold it already."}},
+)
 async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
     """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`)."""
     return await door.read(_tagged(door, lambda work: details.problem(work, problem_id)))
@@ -293,7 +297,7 @@ async def see_photo(
 @problems.post(
     "/problems/{problem_id}/reporter",
     summary="Read who told the kelurahan",
-    responses=refused(*_ANYBODY, NotPermitted, ProblemNotFound),
+    responses=refused(*_ANYBODY, NotPermitted, *WRITES, ProblemNotFound),
 )
 async def read_reporter(problem_id: UUID, door: ActorDoor) -> ReporterOut:
     """The reporter's name and number, for the kelurahan and its kecamatan. That you read it is noted, hence a POST."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.areas.queries import UnknownArea
 from app.areas.words import AreaCode
-from app.kit.doors import CallerDoor
+from app.kit.doors import WRITES, CallerDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import NotPermitted, Unauthenticated, refused
 from app.kit.rules import by_admin
@@ -71,7 +71,7 @@ async def list_overrides(door: CallerDoor, slicing: Slicing) -> Page[OverrideOut
     "/admin/calendar/overrides/{day}",
     tags=["admin"],
     summary="Close or open a day",
-    responses=refused(Unauthenticated, NotPermitted, UnknownArea),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, UnknownArea),
 )
 async def put_override(door: CallerDoor, day: Day, body: OverrideIn, area: DecidedFor = None) -> OverrideOut:
     """Decides whether offices work that day, because decrees change in the middle of a year.
@@ -85,7 +85,7 @@ async def put_override(door: CallerDoor, day: Day, body: OverrideIn, area: Decid
     "/admin/calendar/overrides/{day}",
     tags=["admin"],
     summary="Give a day back to the calendar",
-    responses=refused(Unauthenticated, NotPermitted, OverrideNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, OverrideNotFound),
 )
 async def delete_override(door: CallerDoor, day: Day, area: DecidedFor = None) -> OverrideOut:
     """The day is again what the calendar makes of it. Answers what had been decided."""
@@ -109,7 +109,7 @@ async def list_limits(door: CallerDoor, slicing: Slicing) -> Page[LimitOut]:
     "/admin/limits/{class_code}/{stage}",
     tags=["admin"],
     summary="Set a time limit",
-    responses=refused(Unauthenticated, NotPermitted, LimitNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, LimitNotFound),
 )
 async def put_limit(door: CallerDoor, class_code: ClassCode, stage: Stage, body: LimitIn) -> LimitOut:
     """Counts for stages that begin from now on. Hours are clock hours, nights and holidays included."""

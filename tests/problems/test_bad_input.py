@@ -481,6 +481,7 @@ HEADERS = [
     *(
         Bad(wrong, 422, "invalid_request", report={}, sent={"headers": {"Idempotency-Key": key}})
         for wrong, key in (
+            ("an empty key", ""),
             ("a key with blanks", "si lu man"),
             ("a key too long", SILUMAN * 50),
             ("a key in other letters", "kunci-é".encode()),

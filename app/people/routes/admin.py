@@ -9,7 +9,7 @@ from app.agencies.queries import UnknownAgency
 from app.agencies.words import AgencyCode
 from app.areas.queries import UnknownArea
 from app.areas.words import AreaCode
-from app.kit.doors import CallerDoor
+from app.kit.doors import WRITES, CallerDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import NotPermitted, Unauthenticated, refused
 from app.kit.rules import by_admin
@@ -115,7 +115,7 @@ async def reset_password(door: CallerDoor, id: UUID) -> OneTimePassword:  # noqa
 @router.post(
     "/accounts/{id}/disable",
     summary="Disable an account",
-    responses=refused(Unauthenticated, NotPermitted, AccountNotFound, LastAdmin),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, AccountNotFound, LastAdmin),
 )
 async def disable_account(door: CallerDoor, id: UUID) -> AdminAccountOut:  # noqa: A002 - the name in the path
     """Nobody logs in with it any more, and its devices are logged out. What was done with it stays signed by it."""
@@ -125,7 +125,7 @@ async def disable_account(door: CallerDoor, id: UUID) -> AdminAccountOut:  # noq
 @router.post(
     "/accounts/{id}/enable",
     summary="Enable an account",
-    responses=refused(Unauthenticated, NotPermitted, AccountNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, AccountNotFound),
 )
 async def enable_account(door: CallerDoor, id: UUID) -> AdminAccountOut:  # noqa: A002 - the name in the path
     """It can be logged in with again, with the password it had."""
@@ -151,7 +151,7 @@ async def list_account_devices(
 @router.delete(
     "/accounts/{id}/sessions",
     summary="Log all devices out",
-    responses=refused(Unauthenticated, NotPermitted, AccountNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, AccountNotFound),
 )
 async def revoke_account_devices(door: CallerDoor, id: UUID) -> Revoked:  # noqa: A002 - the name in the path
     """Every device of the account is logged out; the password stays."""
@@ -187,6 +187,7 @@ async def list_posts(
     responses=refused(
         Unauthenticated,
         NotPermitted,
+        *WRITES,
         AccountNotFound,
         AccountDisabled,
         PostTaken,
@@ -238,7 +239,7 @@ async def replace_holder(
 @router.post(
     "/posts/{id}/end",
     summary="End a post",
-    responses=refused(Unauthenticated, NotPermitted, PostNotFound, PostEnded, LastAdmin),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, PostNotFound, PostEnded, LastAdmin),
 )
 async def end_post(
     door: CallerDoor,

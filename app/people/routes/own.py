@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
-from app.kit.doors import PublicDoor
+from app.kit.doors import WRITES, PublicDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import NotFound, NotPermitted, TooManyAttempts, Unauthenticated, refused
 from app.people import queries
@@ -87,7 +87,7 @@ async def list_devices(door: ActorDoor, slicing: Slicing) -> Page[DeviceOut]:
     return page
 
 
-@router.delete("/auth/sessions/current", tags=["auth"], summary="Log out", responses=refused(Unauthenticated))
+@router.delete("/auth/sessions/current", tags=["auth"], summary="Log out", responses=refused(Unauthenticated, *WRITES))
 async def log_out(door: PersonDoor) -> Revoked:
     """The token of this request is good no longer."""
     return await door.write(devices.log_out)
@@ -97,7 +97,7 @@ async def log_out(door: PersonDoor) -> Revoked:
     "/auth/sessions/{id}",
     tags=["auth"],
     summary="Log a device out",
-    responses=refused(Unauthenticated, NotPermitted, DeviceNotFound),
+    responses=refused(Unauthenticated, NotPermitted, *WRITES, DeviceNotFound),
 )
 async def revoke_device(door: ActorDoor, id: UUID) -> Revoked:  # noqa: A002 - the name in the path
     """One of my devices, such as a lost phone, is logged out."""
