@@ -76,7 +76,7 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
     app.add_middleware(Edge, settings=settings)
     _add_handlers(app)
-    for router in (people, problems, areas, agencies, workdays):
+    for router in (problems, people, areas, agencies, workdays):  # routes are tried in order: what is asked most, first
         app.include_router(router, prefix=API)
     _add_health(app)
     add_docs(app, with_password=settings.docs_login)

@@ -27,7 +27,7 @@ def read_catalogue(file: Path) -> Catalogue:
 
 
 def retold(node: Any, tell: Callable[[str], str]) -> Any:
-    """A copy of a document, each paragraph of summaries and descriptions as `tell` tells it; examples stay as they are."""
+    """A copy of a document, each paragraph of its texts as `tell` tells it; examples stay as they are."""
     if isinstance(node, list):
         return [retold(each, tell) for each in node]
     if not isinstance(node, dict):

@@ -200,11 +200,14 @@ class Door(Generic[CallerT]):
             raise NotModified(etag)
         self._response.headers["ETag"] = etag
 
-    def link(self, after: str | None) -> None:
-        """Sets `Link: …; rel="next"` where there is a next page."""
-        if after is not None:
-            target = self._request.url.include_query_params(after=after)
-            self._response.headers["Link"] = f'<{target.path}?{target.query}>; rel="next"'
+    def link(self, after: str | None) -> dict[str, str]:
+        """Sets `Link: …; rel="next"` where there is a next page; answers it, for whoever makes the response."""
+        if after is None:
+            return {}
+        target = self._request.url.include_query_params(after=after)
+        link = {"Link": f'<{target.path}?{target.query}>; rel="next"'}
+        self._response.headers.update(link)
+        return link
 
     async def _name(self, key: UUID | None, body: BaseModel | None) -> tuple[str | None, str]:
         """What this request calls itself, and a fingerprint of the whole of it."""
@@ -244,19 +247,20 @@ class Door(Generic[CallerT]):
         )
 
 
-async def _open_door(
+async def open_door(
     request: Request,
     response: Response,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     _password_login: Annotated[str | None, Depends(_password)],
     x_post: Annotated[UUID | None, Header(description="Which of your posts acts, where you hold several.")] = None,
 ) -> Door[Caller]:
+    """A door for the token of this request, which is looked at when the door is used."""
     if bearer is None:
         raise Unauthenticated
     return Door(request, response, Credentials(bearer.credentials, x_post))
 
 
-CallerDoor = Annotated[Door[Caller], Depends(_open_door)]
+CallerDoor = Annotated[Door[Caller], Depends(open_door)]
 """The door of a route for whoever is logged in."""
 
 

@@ -1,4 +1,4 @@
-"""The kit's tables: answers kept so that a request sent twice has effect once, and the edition of the reference data."""
+"""The kit's tables: answers kept so that a request sent twice has effect once, and the reference data's edition."""
 
 from datetime import datetime
 from uuid import UUID

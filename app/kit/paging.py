@@ -56,7 +56,7 @@ class Slice:
         if len(rows) <= self.limit:
             return rows, None
         last = rows[self.limit - 1]
-        return rows[: self.limit], _encode([getattr(last, key) for key in keys])
+        return rows[: self.limit], encode([getattr(last, key) for key in keys])
 
 
 async def _slice(
@@ -69,7 +69,8 @@ async def _slice(
 Slicing = Annotated[Slice, Depends(_slice)]
 
 
-def _encode(values: Sequence[Any]) -> str:
+def encode(values: Sequence[Any]) -> str:
+    """The cursor of a row with these keys."""
     text = json.dumps([value.isoformat() if hasattr(value, "isoformat") else str(value) for value in values])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from app.kit.doors import CallerDoor, Door
+from app.kit.doors import CallerDoor, Door, open_door
 from app.people.words import PostKind
 
 
@@ -89,15 +89,11 @@ class Person:
         return f"account:{self.account_id}"
 
 
-async def _open_actor_door(door: CallerDoor) -> Door[Actor]:
-    return cast(Door[Actor], door)
-
-
 async def _open_person_door(door: CallerDoor) -> Door[Person]:
     return cast(Door[Person], door.for_account())
 
 
-ActorDoor = Annotated[Door[Actor], Depends(_open_actor_door)]
+ActorDoor = Annotated[Door[Actor], Depends(open_door)]
 """The door of a route for whoever acts under a post."""
 
 PersonDoor = Annotated[Door[Person], Depends(_open_person_door)]

@@ -5,10 +5,8 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
-from pydantic import Field
 
-from app.agencies.words import AgencyCode, CategoryClass, CategoryCode
-from app.areas.words import AreaCode
+from app.agencies.words import AgencyCode
 from app.evidence.actions import receive, store_of
 from app.evidence.models import Photo
 from app.evidence.pictures import (
@@ -30,7 +28,6 @@ from app.kit.refusals import (
     VersionMismatch,
     refused,
 )
-from app.kit.words import Line, Timestamp
 from app.people.actors import Actor, ActorDoor
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 from app.problems import actions
@@ -65,8 +62,7 @@ from app.problems.schemas.answers import (
 from app.problems.schemas.parts import AssignmentStepIn
 from app.problems.schemas.reports import Base, CommentIn, EditIn, ReportIn
 from app.problems.schemas.steps import StepIn, StepsIn
-from app.problems.words import AssignmentState, Priority, State
-from app.workdays.words import Day
+from app.problems.words import AssignmentState
 
 problems = APIRouter(tags=["problems"])
 assignments = APIRouter(tags=["assignments"])
@@ -95,9 +91,6 @@ _STEP = (
     MainNotPossible,
     AppealedBefore,
 )
-
-Desk = Annotated[Line, Field(max_length=40, pattern=r"^(mine|(kelurahan|kecamatan|city|agency):[A-Za-z0-9.-]{2,20})$")]
-Words = Annotated[Line, Field(max_length=200)]
 
 
 def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> Callable[[Work[Actor]], ProblemOut]:
@@ -128,43 +121,16 @@ async def report_problem(body: ReportIn, door: ActorDoor) -> ProblemOut:
     return await door.write(_tagged(door, lambda work: actions.report(work, body)), key=body.id, body=body)
 
 
-@problems.get("/problems", summary="List problems", responses=refused(*_ANYBODY, BadCursor))
-async def list_problems(
-    door: ActorDoor,
-    slicing: Slicing,
-    area: Annotated[AreaCode | None, Query(description="This area and all below it.")] = None,
-    state: Annotated[list[State] | None, Query(max_length=11, description="In any of these states.")] = None,
-    category: Annotated[CategoryCode | None, Query(description="This category and those below it.")] = None,
-    class_: Annotated[CategoryClass | None, Query(alias="class", description="Of categories of this class.")] = None,
-    agency: Annotated[AgencyCode | None, Query(description="An agency that has a part in it.")] = None,
-    priority: Annotated[Priority | None, Query(description="Of this priority.")] = None,
-    recorded_from: Annotated[Day | None, Query(description="First day on which it was recorded.")] = None,
-    recorded_to: Annotated[Day | None, Query(description="Last day on which it was recorded.")] = None,
-    words: Annotated[Words | None, Query(description="Each of these begins a word of it.")] = None,
-    overdue: Annotated[bool | None, Query(description="Whether a limit has passed.")] = None,
-    desk: Annotated[Desk | None, Query(description="`mine`, or an office such as `kecamatan:35.75.03`.")] = None,
-    updated_since: Annotated[
-        Timestamp | None, Query(description="For people; not for synchronising, where late commits would be missed.")
-    ] = None,
-) -> Page[ProblemItemOut]:
+@problems.get(
+    "/problems",
+    summary="List problems",
+    response_model=Page[ProblemItemOut],
+    responses=refused(*_ANYBODY, BadCursor),
+)
+async def list_problems(door: ActorDoor, slicing: Slicing, filters: Annotated[Filters, Query()]) -> Response:
     """The problems that your post may see, newest first."""
-    filters = Filters(
-        area=area,
-        state=tuple(state or ()),
-        category=category,
-        class_code=class_,
-        agency=agency,
-        priority=priority,
-        first_day=recorded_from,
-        last_day=recorded_to,
-        words=words,
-        overdue=overdue,
-        desk=desk,
-        updated_since=updated_since,
-    )
     page = await door.read(lambda work: lists.problems(work, slicing, filters))
-    door.link(page.next)
-    return page
+    return page.response(door.link(page.next))
 
 
 @problems.post("/problems/steps", summary="Take a step on several problems", responses=refused(*_WRITE))

@@ -18,7 +18,7 @@ from sqlmodel import SQLModel
 from app.kit.doors import Door
 from app.kit.house import House
 from app.kit.ids import new_id
-from app.kit.paging import MAXIMUM, _encode
+from app.kit.paging import MAXIMUM, encode
 from app.kit.refusals import MEDIA_TYPE
 from app.people.models import DeviceSession
 from tests.evidence.pictures import encoded, png_header, street
@@ -491,7 +491,7 @@ HEADERS = [
 
 
 def cursor(*values: Any) -> str:
-    return _encode(values)
+    return encode(values)
 
 
 NOW = "2026-03-02T02:00:00+00:00"

@@ -3,95 +3,109 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, text
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlmodel import Session, col
 
 from app.agencies.models import Category
-from app.agencies.words import CategoryClass
+from app.agencies.words import AgencyCode, CategoryClass, CategoryCode
 from app.areas.models import Area
+from app.areas.words import AreaCode
+from app.kit.columns import Moment
 from app.kit.house import Work
 from app.kit.paging import Page, Slice
+from app.kit.rendering import RenderedPage, as_object, cut, dialect_of
+from app.kit.words import Line, Timestamp
 from app.people.actors import Actor
 from app.problems import policy
 from app.problems.models import AssignmentRow, ProblemRow
-from app.problems.queries.details import is_overdue
 from app.problems.schemas.answers import (
     DeskItemOut,
     ProblemItemOut,
 )
 from app.problems.words import ENDED, AssignmentState, Priority, State
+from app.workdays.words import Day
+
+Desk = Annotated[Line, Field(max_length=40, pattern=r"^(mine|(kelurahan|kecamatan|city|agency):[A-Za-z0-9.-]{2,20})$")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filters:
+class Filters(BaseModel):
     """What a list of problems is narrowed to."""
 
-    area: str | None = None
-    state: Sequence[State] = ()
-    category: str | None = None
-    class_code: CategoryClass | None = None
-    agency: str | None = None
-    priority: Priority | None = None
-    first_day: date | None = None
-    last_day: date | None = None
-    words: str | None = None
-    overdue: bool | None = None
-    desk: str | None = None
-    updated_since: datetime | None = None
+    model_config = ConfigDict(frozen=True)
 
-
-_ITEM_COLUMNS: tuple[Any, ...] = (
-    col(ProblemRow.id),
-    col(ProblemRow.number),
-    col(ProblemRow.version),
-    col(ProblemRow.state),
-    col(ProblemRow.title),
-    col(ProblemRow.category_code),
-    col(ProblemRow.class_code),
-    col(ProblemRow.area_code),
-    col(ProblemRow.priority),
-    col(ProblemRow.lead_agency),
-    col(ProblemRow.desk),
-    col(ProblemRow.desk_until),
-    col(ProblemRow.due_at),
-    col(ProblemRow.created_at),
-    col(ProblemRow.updated_at),
-)
-
-
-def problems(work: Work[Actor], slicing: Slice, filters: Filters) -> Page[ProblemItemOut]:
-    """The problems that the caller may see, newest first, narrowed by the filters."""
-    statement = select(*_ITEM_COLUMNS).where(policy.see.where(work.caller, work.now), *_conditions(work, filters))
-    rows = work.session.execute(slicing.apply(statement, col(ProblemRow.created_at), col(ProblemRow.id))).all()
-    shown, after = slicing.cut(rows, "created_at", "id")
-    return Page(items=[_item(row, work.now) for row in shown], next=after)
-
-
-def _item(row: Row[Any], now: datetime) -> ProblemItemOut:
-    return ProblemItemOut(
-        id=row.id,
-        number=row.number,
-        version=row.version,
-        state=row.state,
-        state_label=row.state.label,
-        title=row.title,
-        category=row.category_code,
-        class_=row.class_code,
-        area=row.area_code,
-        priority=row.priority,
-        lead=row.lead_agency,
-        desk=row.desk,
-        desk_until=row.desk_until,
-        due_at=row.due_at,
-        overdue=is_overdue(row.state, row.desk_until, row.due_at, now),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+    area: AreaCode | None = Field(None, description="This area and all below it.")
+    state: Annotated[list[State], Field(max_length=11, description="In any of these states.")] = []
+    category: CategoryCode | None = Field(None, description="This category and those below it.")
+    class_: CategoryClass | None = Field(None, alias="class", description="Of categories of this class.")
+    agency: AgencyCode | None = Field(None, description="An agency that has a part in it.")
+    priority: Priority | None = Field(None, description="Of this priority.")
+    recorded_from: Day | None = Field(None, description="First day on which it was recorded.")
+    recorded_to: Day | None = Field(None, description="Last day on which it was recorded.")
+    words: Annotated[Line, Field(max_length=200)] | None = Field(None, description="Each of these begins a word of it.")
+    overdue: bool | None = Field(None, description="Whether a limit has passed.")
+    desk: Desk | None = Field(None, description="`mine`, or an office such as `kecamatan:35.75.03`.")
+    updated_since: Timestamp | None = Field(
+        None, description="For people; not for synchronising, where late commits would be missed."
     )
+
+
+def problems(work: Work[Actor], slicing: Slice, filters: Filters) -> RenderedPage[ProblemItemOut]:
+    """The problems that the caller may see, newest first, narrowed by the filters; rendered by the database."""
+    seen = policy.see.where(work.caller, work.now)
+    statement = _items(dialect_of(work.session)).where(seen, *_conditions(work, filters))
+    page = slicing.apply(statement, col(ProblemRow.created_at), col(ProblemRow.id))
+    items = work.session.scalars(page, {"now": work.now}).all()
+    return cut(items, slicing, "created_at", "id")
+
+
+@cache
+def _items(dialect: str) -> Any:
+    """Problems as `ProblemItemOut`."""
+    members = {
+        "id": col(ProblemRow.id),
+        "number": col(ProblemRow.number),
+        "version": col(ProblemRow.version),
+        "state": col(ProblemRow.state),
+        "state_label": _STATE_LABEL,
+        "title": col(ProblemRow.title),
+        "category": col(ProblemRow.category_code),
+        "class": col(ProblemRow.class_code),
+        "area": col(ProblemRow.area_code),
+        "priority": col(ProblemRow.priority),
+        "lead": col(ProblemRow.lead_agency),
+        "desk": col(ProblemRow.desk),
+        "desk_until": col(ProblemRow.desk_until),
+        "due_at": col(ProblemRow.due_at),
+        "overdue": _late(bindparam("now", type_=Moment)),
+        "created_at": col(ProblemRow.created_at),
+        "updated_at": col(ProblemRow.updated_at),
+    }
+    return select(as_object(dialect, members))
+
+
+_STATE_LABEL = case(
+    {literal_column(f"'{state.value}'"): literal_column(f"'{state.label}'") for state in State},
+    value=col(ProblemRow.state),
+)
 
 
 def _conditions(work: Work[Actor], filters: Filters) -> list[ColumnElement[bool]]:
@@ -101,11 +115,11 @@ def _conditions(work: Work[Actor], filters: Filters) -> list[ColumnElement[bool]
         (filters.area, in_area),
         (filters.state or None, col(ProblemRow.state).in_),
         (filters.category, _in_category),
-        (filters.class_code, lambda value: col(ProblemRow.class_code) == value),
+        (filters.class_, lambda value: col(ProblemRow.class_code) == value),
         (filters.agency, _has_part_of),
         (filters.priority, lambda value: col(ProblemRow.priority) == value),
-        (filters.first_day, lambda day: col(ProblemRow.created_at) >= _midnight(work, day)),
-        (filters.last_day, lambda day: col(ProblemRow.created_at) < _midnight(work, day + timedelta(days=1))),
+        (filters.recorded_from, lambda day: col(ProblemRow.created_at) >= _midnight(work, day)),
+        (filters.recorded_to, lambda day: col(ProblemRow.created_at) < _midnight(work, day + timedelta(days=1))),
         (filters.words, lambda words: _matching(work.session, words)),
         (filters.overdue, lambda wanted: _late(work.now) if wanted else ~_late(work.now)),
         (office, lambda value: col(ProblemRow.desk) == value),
@@ -121,7 +135,7 @@ def _in_category(code: str) -> ColumnElement[bool]:
     return col(ProblemRow.category_code).in_(select(below.c.code))
 
 
-def _late(now: datetime) -> ColumnElement[bool]:
+def _late(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     passed = or_(col(ProblemRow.desk_until) < now, col(ProblemRow.due_at) < now)
     return and_(col(ProblemRow.state).not_in(ENDED), func.coalesce(passed, False))
 
