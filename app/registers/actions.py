@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from app.agencies.actions import AgenciesTaken, take_agencies
 from app.agencies.schemas import AgencyRow
-from app.journal.actions import administration
+from app.journal.actions import administration, lock
 from app.journal.facts import IMPORT_POST, Author
 from app.kit.house import House, Work
 from app.kit.refusals import Conflict, Refusal
@@ -362,6 +362,8 @@ class _Taker:
             return outcomes
 
     def _unit(self, session: Session, rows: Sequence[Row], found: Mapping[int, Main | None]) -> list[_Taken]:
+        mains_logs = {main.area for row in rows if (main := found.get(row.line)) is not None}
+        lock(session, {row.area for row in rows} | mains_logs)  # another import of the same file waits here
         before = taken(session, self._register, {row.row_id for row in rows})
         outcomes = [_Taken(row, None, before[row.row_id] == row.fingerprint) for row in rows if row.row_id in before]
         new = [row for row in rows if row.row_id not in before]

@@ -31,7 +31,7 @@ _REMARKS = {
     "cleaned": "without characters that no text may hold",
     "address_shortened": "address shortened, whole in the description",
     "place_omitted": "without a place",
-    "answer_not_believed": "left open: the time of the answer cannot be",
+    "answer_not_believed": "left open: the time of the answer cannot be right",
 }
 _RefusedFile = Annotated[Path | None, typer.Option("--refused", help="CSV that is to hold every refused row.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="The counts as JSON, for programs.")]

@@ -1,6 +1,7 @@
 """What becomes of the rows of a register."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,10 +20,11 @@ from app.problems.schemas.steps import Reject, Withdraw
 from app.problems.words import AssignmentState, Closing, Rejection, Resolution, Source, State
 from app.registers import actions
 from app.registers.actions import Order, import_problems
-from app.registers.models import ImportRun
+from app.registers.models import ImportRun, TakenRow
 from app.registers.queries import PostUnknown, PostVacant
 from tests.conftest import SettableClock
 from tests.registers.registers import MAPPING, MONITOR, WITHOUT_ZONE, Clerk, reasons, row
+from tests.town import Town
 
 REPORTED = datetime(2026, 1, 5, 2, 30, tzinfo=UTC)
 ANSWERED = datetime(2026, 1, 7, 8, 0, tzinfo=UTC)
@@ -110,6 +112,22 @@ def test_facts_name_the_import_the_post_behind_it_and_both_clocks(clerk: Clerk, 
     assert [each.account_id for each in entries] == [None] * 8
     assert {each.at for each in entries} == {clock.now}
     assert [each.happened_at for each in entries] == [REPORTED] * 4 + [ANSWERED] * 4
+
+
+async def test_people_read_it_like_any_other_problem(clerk: Clerk, town: Town) -> None:
+    clerk.takes(row(1), row(2, dijawab=""))
+    lurah, officer = town.lurah("Bakalan"), town.officer("PUPR")
+    problem = town.good(await lurah.get(f"/problems/{clerk.id_of(1)}"), 200)
+    assert (problem["state"], problem["origin"], problem["lead"]) == ("resolved", "import:1", "PUPR")
+    history = town.good(await lurah.get(f"/problems/{clerk.id_of(1)}/history"), 200)["items"]
+    assert [each["kind"] for each in history] == [*BY_AGENCY, "confirmed"]
+    assert {each["by"]["post_label"] for each in history} == {"Impor"}
+    assert {each["by"]["on_behalf_of"] for each in history} == {MONITOR}
+    assert history[-2]["data"]["proof_omitted"] is True
+    still_open = town.good(await officer.get(f"/problems/{clerk.id_of(2)}"), 200)
+    assert still_open["next_step"]["desk"] == "agency:PUPR"
+    await officer.part(still_open, "accept")
+    assert clerk.kinds(2)[-1] == "assignment_accepted"
 
 
 def test_the_id_tells_the_time_of_the_report(clerk: Clerk) -> None:
@@ -400,6 +418,19 @@ def _stops_at(log: str) -> Any:
             raise KeyboardInterrupt
 
     return subscriber
+
+
+def test_two_imports_of_one_file_at_once_take_each_row_once(clerk: Clerk) -> None:
+    codes = ("35.75.01.1001", "35.75.02.1001", "35.75.03.1005")
+    rows = [row(number, kelurahan=codes[number % 3], dijawab="") for number in range(60)]
+    rows += [row(60 + number, kelurahan=codes[number % 2], sama_dengan=f"A-{number}") for number in range(20)]
+    order = Order(clerk.write(rows), clerk.mapping(), MONITOR)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: import_problems(clerk.house, order), range(2))
+    assert (one.refused, other.refused) == ([], [])
+    assert one.taken + other.taken == len(rows)
+    assert (one.taken_before, other.taken_before) == (other.taken, one.taken)
+    assert clerk.stored()[ProblemRow] == clerk.stored()[TakenRow] == len(rows)
 
 
 def test_progress_is_told_up_to_the_last_row(clerk: Clerk) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import or_, select
 from sqlmodel import col
 
 from app.evidence.models import Photo
+from app.journal.facts import IMPORT_POST
 from app.journal.models import Entry
 from app.kit.house import Work
 from app.kit.paging import Page, Slice
@@ -62,7 +63,9 @@ def _hidden_comments(work: Work[Actor], problem_id: UUID, entries: Iterable[Entr
 
 def _post_label(post: str) -> str:
     kind = post.partition(":")[0]
-    return PostKind(kind).label if kind in frozenset(PostKind) else "Sistem"
+    if kind in frozenset(PostKind):
+        return PostKind(kind).label
+    return "Impor" if post.startswith(IMPORT_POST) else "Sistem"
 
 
 def comments(work: Work[Actor], problem_id: UUID, slicing: Slice) -> Page[CommentOut]:
