@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, DateTime, Dialect, String
+from sqlalchemy import JSON, DateTime, Dialect, String, inspect
 from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
@@ -20,6 +20,11 @@ SQLModel.metadata.naming_convention = {
 
 Document = JSON().with_variant(JSONB(), "postgresql")
 """A JSON document."""
+
+
+def columns_of(model: type[SQLModel]) -> Any:
+    """The columns of a model's table by name, apart from its mapping: reading them makes no objects of the model."""
+    return inspect(model).local_table.c
 
 
 def Code(length: int) -> TypeEngine[str]:  # noqa: N802 - reads as the type it makes

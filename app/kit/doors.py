@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, WouldBlock, to_thread
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
@@ -79,14 +79,20 @@ class Turns:
             self._limiter = CapacityLimiter(self._size)  # belongs to the running event loop
         turn = object()
         try:
-            with anyio.fail_after(self._patience):
-                await self._limiter.acquire_on_behalf_of(turn)
-        except TimeoutError:
-            raise Busy(self._said) from None
+            self._limiter.acquire_on_behalf_of_nowait(turn)
+        except WouldBlock:
+            await self._wait_for(self._limiter, turn)
         try:
             yield
         finally:
             self._limiter.release_on_behalf_of(turn)
+
+    async def _wait_for(self, limiter: CapacityLimiter, turn: object) -> None:
+        try:
+            with anyio.fail_after(self._patience):
+                await limiter.acquire_on_behalf_of(turn)
+        except TimeoutError:
+            raise Busy(self._said) from None
 
 
 class Hops:

@@ -13,7 +13,7 @@ from app.agencies.models import Agency
 from app.areas.models import Area
 from app.areas.queries import within
 from app.journal.models import Administration
-from app.kit.columns import Moment
+from app.kit.columns import Moment, columns_of
 from app.kit.house import Credentials, Work
 from app.kit.paging import Page, Slice
 from app.kit.refusals import NotFound, NotPermitted, Unauthenticated
@@ -65,7 +65,7 @@ def identify(work: Work[Any], credentials: Credentials) -> Actor | Person:
     as acting. What concerns only the account itself needs no post, nor a password changed.
     """
     known = {"token_hash": hash_of(credentials.token), "now": work.now} if credentials.token else None
-    rows = work.session.execute(_BY_TOKEN, known).all() if known else []
+    rows = work.session.connection().execute(_BY_TOKEN, known).all() if known else []
     if not rows:
         raise Unauthenticated
     told_edition(work.session, rows[0].edition)
@@ -125,30 +125,27 @@ def held(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
 
 _NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
 
+_DEVICE, _ACCOUNT, _POST = columns_of(DeviceSession), columns_of(Account), columns_of(Post)
+
 _BY_TOKEN: Any = (
     select(
-        col(DeviceSession.id).label("session_id"),
-        col(DeviceSession.last_used_at),
-        col(Account.id).label("account_id"),
-        col(Account.username),
-        col(Account.name),
-        col(Account.must_change_password),
-        col(Post.id).label("post_id"),
-        col(Post.kind),
-        col(Post.area_code),
-        col(Post.agency_code),
-        col(Post.acting),
-        col(Post.since),
+        _DEVICE.id.label("session_id"),
+        _DEVICE.last_used_at,
+        _ACCOUNT.id.label("account_id"),
+        _ACCOUNT.username,
+        _ACCOUNT.name,
+        _ACCOUNT.must_change_password,
+        _POST.id.label("post_id"),
+        _POST.kind,
+        _POST.area_code,
+        _POST.agency_code,
+        _POST.acting,
+        _POST.since,
         EDITION.label("edition"),
     )
-    .select_from(DeviceSession)
-    .join(Account, col(Account.id) == col(DeviceSession.account_id))
-    .outerjoin(Post, and_(col(Post.account_id) == col(Account.id), held(_NOW)))
-    .where(
-        col(DeviceSession.token_hash) == bindparam("token_hash"),
-        alive(_NOW),
-        col(Account.disabled_at).is_(None),
-    )
+    .join_from(_DEVICE.id.table, _ACCOUNT.id.table, _ACCOUNT.id == _DEVICE.account_id)
+    .outerjoin(_POST.id.table, and_(_POST.account_id == _ACCOUNT.id, held(_NOW)))
+    .where(_DEVICE.token_hash == bindparam("token_hash"), alive(_NOW), _ACCOUNT.disabled_at.is_(None))
 )
 """The device and its account, once for each post held; nothing where the token is not, or no longer, good.
 

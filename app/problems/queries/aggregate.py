@@ -3,15 +3,18 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Row, String, bindparam, cast, func, select
+from sqlalchemy import BindParameter, bindparam, select
 from sqlmodel import Session, col
 
 from app.journal.facts import Author, Fact
 from app.journal.models import Entry, Text
-from app.kit.columns import Moment
+from app.kit.columns import Moment, columns_of
+from app.kit.rendering import Record, dialect_of
 from app.problems import policy
 from app.problems.lifecycle.evolve import fold
 from app.problems.lifecycle.record import Assignment, Problem
@@ -23,61 +26,43 @@ PROBLEM_FIELDS = tuple(
 """Fields of the aggregate that are columns of its table."""
 PART_FIELDS = tuple(each.name for each in fields(Assignment))
 
-_FIRST_OF_PART = len(PROBLEM_FIELDS)
-_AFTER_PARTS = _FIRST_OF_PART + len(PART_FIELDS)
+_PROBLEMS, _PARTS, _PHOTOS = columns_of(ProblemRow), columns_of(AssignmentRow), columns_of(ProblemPhoto)
+_PROBLEM = Record({name: _PROBLEMS[name] for name in PROBLEM_FIELDS})
+_PART = Record({"sequence": _PARTS.sequence, **{name: _PARTS[name] for name in PART_FIELDS}})
+_PHOTO = Record({"version": _PHOTOS.version, "photo_id": _PHOTOS.photo_id})
 _NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
-_PHOTOS = (
-    select(
-        func.aggregate_strings(
-            cast(col(ProblemPhoto.version), String) + ":" + cast(col(ProblemPhoto.photo_id), String), ","
-        )
-    )
-    .where(col(ProblemPhoto.problem_id) == col(ProblemRow.id))
-    .scalar_subquery()
-)
-"""The versions with which photos came, and their ids, as one text: an array is not the same on both databases."""
-_LOADING: Any = (
-    select(
-        *(col(getattr(ProblemRow, name)) for name in PROBLEM_FIELDS),
-        *(col(getattr(AssignmentRow, name)).label(f"part_{name}") for name in PART_FIELDS),
+
+
+@cache
+def _loading(dialect: str) -> Any:
+    of_it = {
+        _PART: _PARTS.problem_id == _PROBLEMS.id,
+        _PHOTO: _PHOTOS.problem_id == _PROBLEMS.id,
+    }
+    return select(
+        _PROBLEM.one(dialect),
+        *(select(record.many(dialect)).where(its).scalar_subquery() for record, its in of_it.items()),
         policy.lurah_is_missing(_NOW),
-        _PHOTOS,
-    )
-    .select_from(ProblemRow)
-    .outerjoin(AssignmentRow, col(AssignmentRow.problem_id) == col(ProblemRow.id))
-    .where(col(ProblemRow.id).in_(bindparam("ids", expanding=True)))
-    .order_by(col(ProblemRow.id), col(AssignmentRow.sequence))
-)
+    ).where(_PROBLEMS.id.in_(bindparam("ids", expanding=True)))
 
 
 def load(session: Session, ids: Collection[UUID], now: datetime) -> dict[UUID, Problem]:
     """The aggregates of these ids, fresh from the tables, in one statement."""
     if not ids:
         return {}
-    rows: dict[UUID, list[Row[Any]]] = {}
-    for row in session.execute(_LOADING, {"ids": list(ids), "now": now}):
-        rows.setdefault(row[0], []).append(row)
-    return {problem_id: _problem(of_it) for problem_id, of_it in rows.items()}
+    statement = _loading(dialect_of(session))
+    rows = session.connection().execute(statement, {"ids": list(ids), "now": now})
+    return {problem.id: problem for problem in (_problem(*row) for row in rows)}
 
 
-def _problem(rows: Sequence[Row[Any]]) -> Problem:
-    """The problem of these rows, one for each part of it; one without a part where it has none."""
-    first = rows[0]
-    lurah_vacant, photos = first[_AFTER_PARTS:]
-    parts = (row[_FIRST_OF_PART:_AFTER_PARTS] for row in rows if row[_FIRST_OF_PART] is not None)
+def _problem(problem: str, parts: str | None, photos: str | None, lurah_vacant: bool) -> Problem:
+    ordered = sorted(_PART.read_many(parts), key=itemgetter("sequence"))
     return Problem(
-        **dict(zip(PROBLEM_FIELDS, first, strict=False)),
-        photos=_in_order(photos),
-        assignments=tuple(Assignment(**dict(zip(PART_FIELDS, part, strict=True))) for part in parts),
-        lurah_vacant=lurah_vacant,
+        **_PROBLEM.read(problem),
+        photos=tuple(each["photo_id"] for each in sorted(_PHOTO.read_many(photos), key=itemgetter("version"))),
+        assignments=tuple(Assignment(**{name: part[name] for name in PART_FIELDS}) for part in ordered),
+        lurah_vacant=bool(lurah_vacant),
     )
-
-
-def _in_order(photos: str | None) -> tuple[UUID, ...]:
-    if photos is None:
-        return ()
-    pairs = (photo.split(":") for photo in photos.split(","))
-    return tuple(UUID(photo_id) for _, photo_id in sorted((int(version), photo_id) for version, photo_id in pairs))
 
 
 def refold(session: Session, problem_id: UUID) -> Problem | None:
