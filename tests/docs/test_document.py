@@ -1,5 +1,6 @@
 """The document: whole in two languages, lived-in examples, diagrams and glossary that are the tables themselves."""
 
+import csv
 import json
 import os
 import re
@@ -180,8 +181,12 @@ def test_the_drawing_shows_what_the_table_says(name: str, arrows: Arrows) -> Non
 
 
 def test_the_glossary_is_the_one_of_the_project() -> None:
+    """`RECORD=1` copies it; it is kept in GLOSSARY.md."""
     lines = (PROJECT / "GLOSSARY.md").read_text(encoding="utf-8").splitlines()
     table = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
+    if RECORD:
+        with (HERE / "glossary.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([("word", "meaning"), *table[1:]])
     assert table[1:] == glossary()
 
 
