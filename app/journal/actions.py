@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, insert, or_, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from app.journal.facts import Author, Fact, Recorded
 from app.journal.models import Administration, Entry, LogHead, Text
+from app.kit.columns import columns_of, table_of
+from app.kit.database import insert_rows, write_rows
 from app.kit.house import Work
 from app.kit.ids import new_id
 
@@ -51,17 +53,17 @@ def lock(session: Session, logs: Iterable[str], also: Logs | None = None) -> dic
 
 def _locked(session: Session, logs: Sequence[str], also: Logs | None) -> dict[str, Head]:
     parameters = {"logs": logs, **(also.parameters if also else {})}
-    rows = session.execute(_locking(also.codes if also else None), parameters)
+    rows = session.connection().execute(_locking(also.codes if also else None), parameters)
     return {row.log: Head(row.log, row.position, row.next_number) for row in rows}
 
 
 @cache
 def _locking(also: Select[tuple[str]] | None) -> Any:
-    named = col(LogHead.log).in_(bindparam("logs", expanding=True))
+    named = _HEADS.log.in_(bindparam("logs", expanding=True))
     return (
-        select(col(LogHead.log), col(LogHead.position), col(LogHead.next_number))
-        .where(named if also is None else or_(named, col(LogHead.log).in_(also)))
-        .order_by(col(LogHead.log))
+        select(_HEADS.log, _HEADS.position, _HEADS.next_number)
+        .where(named if also is None else or_(named, _HEADS.log.in_(also)))
+        .order_by(_HEADS.log)
         .with_for_update()
     )
 
@@ -89,18 +91,17 @@ class Draft:
             return []
         session = self._work.session
         moved = {recorded.log for recorded in self._recorded}
-        session.connection().execute(
+        heads = [self._heads[log] for log in sorted(moved)]
+        write_rows(
+            session,
             _MOVING,
-            [
-                {"its_log": log, "position": self._heads[log].position, "next_number": self._heads[log].next_number}
-                for log in sorted(moved)
-            ],
+            [{"its_log": head.log, "position": head.position, "next_number": head.next_number} for head in heads],
         )
         texts: list[dict[str, Any]] = []
         entries = [_row(recorded, texts) for recorded in self._recorded]
-        session.connection().execute(_ENTERING, entries)
+        insert_rows(session, Entry, entries)
         if texts:
-            session.connection().execute(_KEEPING, texts)
+            insert_rows(session, Text, texts)
         for subscriber in self._work.house.subscribers:
             subscriber(self._work, self._recorded)
         return self._recorded
@@ -131,12 +132,12 @@ def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+_HEADS = columns_of(LogHead)
 _MOVING = (
-    update(LogHead)
-    .where(col(LogHead.log) == bindparam("its_log"))
+    update(table_of(LogHead))
+    .where(_HEADS.log == bindparam("its_log"))
     .values(position=bindparam("position"), next_number=bindparam("next_number"))
 )
-_ENTERING, _KEEPING = insert(Entry), insert(Text)
 
 
 def salted_hash(salt: str, body: str) -> str:

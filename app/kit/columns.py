@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, DateTime, Dialect, String, inspect
+from sqlalchemy import JSON, DateTime, Dialect, String, Table, inspect
 from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
@@ -22,9 +22,15 @@ Document = JSON().with_variant(JSONB(), "postgresql")
 """A JSON document."""
 
 
+def table_of(model: type[SQLModel]) -> Table:
+    """A model's table, apart from its mapping: reading and writing it makes no objects of the model."""
+    table: Table = inspect(model).local_table
+    return table
+
+
 def columns_of(model: type[SQLModel]) -> Any:
-    """The columns of a model's table by name, apart from its mapping: reading them makes no objects of the model."""
-    return inspect(model).local_table.c
+    """The columns of a model's table, by name."""
+    return table_of(model).c
 
 
 def Code(length: int) -> TypeEngine[str]:  # noqa: N802 - reads as the type it makes

@@ -7,15 +7,16 @@ is upgraded, because two of those that meet can only fail. Between processes the
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Executable, Insert, event, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import ORMExecuteState
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
+from app.kit.columns import table_of
 from app.kit.refusals import Busy
 from app.kit.settings import Settings
 from app.kit.shelves import Shelves, session_info
@@ -56,7 +57,9 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(self.engine, "before_cursor_execute", _refuse_writing)
+        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._reading = self.engine.execution_options(ujung_read=True, **alone)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -64,7 +67,7 @@ class Database:
 
         On PostgreSQL each statement sees what was committed before it, in a transaction or not, so none is opened.
         """
-        with self._translated(), self._reading.connect() as connection, self._session(_Reading, connection) as session:
+        with self._translated(), self._reading.connect() as connection, self._session(connection) as session:
             yield session
 
     @contextmanager
@@ -75,7 +78,7 @@ class Database:
         """
         with self._translated(), self._turn(), self.engine.connect() as plain:
             connection = plain.execution_options(ujung_write=True)
-            with self._session(Session, connection, edition) as session:
+            with self._session(connection, edition) as session:
                 yield session
                 session.commit()
 
@@ -102,9 +105,9 @@ class Database:
         finally:
             self._one_writer.release()
 
-    def _session(self, kind: type[Session], connection: Connection, edition: str | None = None) -> Session:
+    def _session(self, connection: Connection, edition: str | None = None) -> Session:
         info = session_info(self._shelves, edition)
-        return kind(bind=connection, autoflush=False, expire_on_commit=False, info=info)
+        return Session(bind=connection, autoflush=False, expire_on_commit=False, info=info)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -128,18 +131,28 @@ class Database:
         self.engine.dispose()
 
 
-class _Reading(Session):
-    """A session that only reads: without a transaction around it, nothing could be rolled back."""
-
-    def flush(self, objects: Sequence[Any] | None = None) -> None:
-        if self.new or self.dirty or self.deleted:
-            raise RuntimeError("a read must not write")
-        super().flush(objects)
+def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Runs one statement for each of these rows, in one go; a single one without what a driver does for many."""
+    session.connection().execute(statement, rows if len(rows) > 1 else rows[0])
 
 
-@event.listens_for(_Reading, "do_orm_execute")
-def _refuse_writing(state: ORMExecuteState) -> None:
-    if state.is_insert or state.is_update or state.is_delete:
+def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows that name every column; columns that are empty in all of them are left out, for they cost too."""
+    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    write_rows(session, _inserting(table), [{name: row[name] for name in columns} for row in rows])
+
+
+@cache
+def _inserting(table: type[SQLModel]) -> Insert:
+    return insert(table_of(table))
+
+
+def _refuse_writing(
+    connection: Connection, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool
+) -> None:
+    """In a read nothing could be rolled back."""
+    writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
+    if writes and connection.get_execution_options().get("ujung_read"):
         raise RuntimeError("a read must not write")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
@@ -22,7 +22,8 @@ from app.evidence.actions import record as record_photo
 from app.evidence.models import Photo
 from app.journal.actions import Draft, Head, Logs, administration, lock
 from app.journal.facts import Author, Fact
-from app.kit.database import Again
+from app.kit.columns import columns_of, table_of
+from app.kit.database import Again, insert_rows, write_rows
 from app.kit.house import House, Work
 from app.kit.ids import new_id
 from app.kit.refusals import IdReused, NotPermitted, Refusal, VersionMismatch
@@ -133,7 +134,8 @@ def _logs(session: Session, intents: Sequence[Intent]) -> tuple[set[str], Logs |
     return villages, Logs(_THEIR_LOGS, {"ids": list(ids)}) if ids else None
 
 
-_THEIR_LOGS: Any = select(col(ProblemRow.area_code)).where(col(ProblemRow.id).in_(bindparam("ids", expanding=True)))
+_PROBLEMS = columns_of(ProblemRow)
+_THEIR_LOGS: Any = select(_PROBLEMS.area_code).where(_PROBLEMS.id.in_(bindparam("ids", expanding=True)))
 
 
 class _Desk:
@@ -335,17 +337,16 @@ class _Desk:
     def write(self) -> None:
         """Writes what was decided: changed rows, new rows, and the facts."""
         session = self._work.session
-        connection = session.connection()
         new = [problem for each, problem in self._changed.items() if each not in self._loaded]
         if new:
-            connection.execute(_NEW_PROBLEM, [_row(problem) for problem in new])
+            insert_rows(session, ProblemRow, [_row(problem) for problem in new])
         kept = [(self._loaded[each], problem) for each, problem in self._changed.items() if each in self._loaded]
         self._update(ProblemRow, ((_row(before), _row(after)) for before, after in kept))
         self._update(AssignmentRow, (pair for before, after in kept for pair in _kept_parts(before, after)))
         new_parts = [part for before, after in kept for part in _part_rows(after)[len(before.assignments) :]]
         new_parts += [part for problem in new for part in _part_rows(problem)]
         if new_parts:
-            connection.execute(_NEW_PART, new_parts)
+            insert_rows(session, AssignmentRow, new_parts)
         if self._added:
             session.add_all(self._added)
             session.flush()
@@ -359,7 +360,8 @@ class _Desk:
         changed = [(after, {name for name, value in after.items() if before[name] != value}) for before, after in rows]
         columns = frozenset[str]().union(*(names for _, names in changed))
         if columns:
-            self._work.session.connection().execute(
+            write_rows(
+                self._work.session,
                 _updating(table, columns),
                 [
                     {"its_id": after["id"], **{name: after[name] for name in columns}}
@@ -385,13 +387,10 @@ class _Desk:
 @cache
 def _updating(table: type[ProblemRow | AssignmentRow], columns: frozenset[str]) -> Any:
     return (
-        update(table)
-        .where(col(table.id) == bindparam("its_id"))
+        update(table_of(table))
+        .where(columns_of(table).id == bindparam("its_id"))
         .values({name: bindparam(name) for name in sorted(columns)})
     )
-
-
-_NEW_PROBLEM, _NEW_PART = insert(ProblemRow), insert(AssignmentRow)
 
 
 def _row(problem: Problem) -> dict[str, Any]:

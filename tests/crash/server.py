@@ -110,7 +110,7 @@ def answer_first(_house: House) -> None:
             stack.enter_context(self._translated())
             stack.enter_context(self._turn())
             plain = stack.enter_context(self.engine.connect())
-            session = stack.enter_context(self._session(Session, plain.execution_options(ujung_write=True), edition))
+            session = stack.enter_context(self._session(plain.execution_options(ujung_write=True), edition))
             yield session
             session.flush()
             held = stack.pop_all()
