@@ -3,6 +3,7 @@
 
     python3 run.py               sets up, migrates, seeds the town of Pasuruan, and serves
     python3 run.py test [...]    sets up and runs the tests, with these arguments for pytest
+    python3 run.py bench [...]   sets up and measures beside a bare route (`--quick`: two minutes; docs/performance.md)
     python3 run.py check         sets up and checks lint, types, floors, migrations and dependencies
     python3 run.py WORD ...      sets up and hands the words to the command line (`--help` lists them)
 
@@ -35,6 +36,8 @@ def main(words: "list[str]") -> int:
     os.chdir(str(HERE))
     if words[:1] == ["test"]:
         return set_up(TEST_LOCK).become("-m", "pytest", *words[1:])
+    if words[:1] == ["bench"]:
+        return set_up(TEST_LOCK).become("-m", "bench", *words[1:])
     if words == ["check"]:
         return check(set_up(TEST_LOCK))
     return set_up(LOCK).become("-m", "app.cli", *(words or ["serve", "--demo"]))

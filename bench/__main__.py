@@ -1,0 +1,55 @@
+"""The command line: `python3 run.py bench --help`."""
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import profiles, tables
+from bench.jobs import Job
+from bench.rounds import cores, measure
+from bench.stand import Scale, standing
+
+QUICK = Scale(problems=20_000, fewer_problems=2_000, rounds=8, warm_up=2, requests=96)
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Two minutes, over fewer problems.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Put the tables into docs/performance.md.")] = False,
+    profile: Annotated[Job | None, typer.Option(help="Instead, tell where the API's time goes for one job.")] = None,
+    statements: Annotated[bool, typer.Option("--statements", help="Also show each job's SQL statements.")] = False,
+    problems: Annotated[int | None, typer.Option(min=1, help="Problems in the large store.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1)] = None,
+    requests: Annotated[int | None, typer.Option(min=1, help="Requests of a job in one round.")] = None,
+) -> None:
+    """Measures the app beside a bare FastAPI and asyncpg route: list, read, report, one step."""
+    console = Console(width=None if os.isatty(1) else 150)
+    scale = QUICK if quick or profile else Scale()
+    given = {"problems": problems, "rounds": rounds, "requests": requests}
+    scale = replace(scale, **{name: value for name, value in given.items() if value is not None})
+    core, others = cores()
+    if core is not None:
+        os.sched_setaffinity(0, others)  # PostgreSQL, started from here, stays on them too
+    with console.status("Starting PostgreSQL") as status, standing(scale, status.update) as stand:
+        if profile is not None:
+            status.stop()
+            profiles.show(stand, profile, console)
+            return
+        figures = asyncio.run(measure(stand, scale, core, status.update))
+        status.stop()
+        if statements:
+            tables.show_statements(figures, console)
+        console.print(tables.told(figures))
+        for drawn in tables.draw(figures):
+            drawn.show(console)
+        if write:
+            tables.write(figures)
+
+
+if __name__ == "__main__":
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.command()(bench)
+    command()

@@ -1,0 +1,135 @@
+"""What is measured stands here: PostgreSQL with a large and a small store, and the APIs over them, each one process."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from math import ceil
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from app.assembly import assemble
+from app.kit.migrations import upgrade
+from app.kit.settings import Settings
+from bench import city, store
+from tests.postgres import running
+
+PROJECT = Path(__file__).resolve().parents[1]
+OURS, BARE = "app.main:app", "bench.bare:app"
+WITH_STATEMENTS_LOGGED = "-c log_statement=all"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    problems: int = 100_000
+    fewer_problems: int = 10_000
+    """In the store that tells whether cost grows."""
+    rounds: int = 16
+    warm_up: int = 2
+    """Rounds whose figures are thrown away."""
+    requests: int = 160
+    """Of one job, to one API, in one round."""
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Addresses of the stores, and where the APIs write."""
+
+    large: str
+    small: str
+    folder: Path
+    problems: int
+    fewer_problems: int
+
+
+@contextmanager
+def standing(scale: Scale, tell: Tell) -> Iterator[Stand]:
+    """A PostgreSQL that survives power cuts (`fsync`), and the stores in it, for as long as the block lasts."""
+    with (
+        running(fsync=True) as server,
+        tempfile.TemporaryDirectory(prefix="ujung-bench-", ignore_cleanup_errors=True) as folder,
+    ):
+        small = server.create()
+        tell("one week of three cities, by the app's own write path")
+        week = _first_week(small, Path(folder))
+        weeks, fewer = (max(1, ceil(each / week.problems)) for each in (scale.problems, scale.fewer_problems))
+        fewer = min(weeks, fewer)
+        tell(f"{fewer * week.problems:,} problems in the small store, {weeks * week.problems:,} in the large one")
+        store.put_back(plain(small), week, 0, fewer, weeks)
+        large = server.create(template=small)
+        store.put_back(plain(large), week, fewer, weeks, weeks)
+        store.fill_bare(plain(large))
+        try:
+            yield Stand(large, small, Path(folder), weeks * week.problems, fewer * week.problems)
+        finally:
+            for address in (large, small):
+                server.drop(address)
+
+
+def _first_week(address: str, folder: Path) -> store.Week:
+    """The last whole week before today, lived in an empty database and taken out of it."""
+    upgrade(address)
+    today = datetime.now(UTC).date()
+    monday = datetime.combine(today - timedelta(days=today.weekday() + 7), time(1), UTC)
+    clock = city.Calendar(datetime.now(UTC))
+    house = assemble(settings_of(address, folder), clock=clock)
+    try:
+        people = city.settle(house)
+        city.Week(house, clock, people, monday).live()
+    finally:
+        house.database.close()
+    return store.take_out(plain(address))
+
+
+def settings_of(address: str, folder: Path) -> Settings:
+    """As an installation has them that runs a worker beside the API."""
+    return Settings(_env_file=None, database_url=address, data_dir=folder, background=False, log_json=True)
+
+
+def plain(address: str) -> str:
+    """The address as drivers themselves read it."""
+    return make_url(address).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def logging_statements(address: str) -> str:
+    """The same, by connections whose every statement stands in the server's log."""
+    return make_url(address).update_query_dict({"options": WITH_STATEMENTS_LOGGED}).render_as_string(False)
+
+
+@contextmanager
+def serving(app: str, address: str, folder: Path, core: int | None) -> Iterator[tuple[int, int]]:
+    """Process and port of an API over a store; what it logs goes to a file, as production's does to its collector."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UJUNG_")}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "BENCH_DATABASE": plain(address),
+        "UJUNG_DATABASE_URL": address,
+        "UJUNG_DATA_DIR": str(folder),
+        "UJUNG_BACKGROUND": "false",
+        "UJUNG_LOG_JSON": "true",
+    }
+    command = [sys.executable, "-m", "bench.server", app, *([] if core is None else [str(core)])]
+    log = folder / "api.log"
+    with (
+        log.open("a") as told,
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdin is not None
+        port = process.stdout.readline().strip()
+        if not port:
+            raise RuntimeError(f"{app} did not start: {log.read_text()[-2000:]}")
+        try:
+            yield process.pid, int(port)
+        finally:
+            process.stdin.close()  # it then ends by itself
