@@ -1,6 +1,6 @@
 """Who asks: a person, and the post that person acts under."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
@@ -35,6 +35,12 @@ class Actor:
     def view(self) -> str:
         """Names what this post may see, such as `lurah:35.75.03.1005`; also how facts name it."""
         return view(self.kind, self.area_code, self.agency_code)
+
+    @property
+    def seat(self) -> "Actor":
+        """This post, whoever holds it: what a list shows depends on nothing else."""
+        nobody = UUID(int=0)
+        return replace(self, account_id=nobody, name="", post_id=nobody, session_id=nobody, last_used_at=None)
 
     @property
     def office(self) -> str:

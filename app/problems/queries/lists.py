@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -23,11 +23,11 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlmodel import Session, col
+from sqlmodel import col
 
 from app.agencies.models import Category
 from app.agencies.words import AgencyCode, CategoryClass, CategoryCode
-from app.areas.models import Area
+from app.areas.queries import remembered as remembered_areas
 from app.areas.words import AreaCode
 from app.kit.columns import Moment
 from app.kit.house import Work
@@ -53,7 +53,7 @@ class Filters(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     area: AreaCode | None = Field(None, description="This area and all below it.")
-    state: Annotated[list[State], Field(max_length=11, description="In any of these states.")] = []
+    state: Annotated[tuple[State, ...], Field(max_length=11, description="In any of these states.")] = ()
     category: CategoryCode | None = Field(None, description="This category and those below it.")
     class_: CategoryClass | None = Field(None, alias="class", description="Of categories of this class.")
     agency: AgencyCode | None = Field(None, description="An agency that has a part in it.")
@@ -68,13 +68,22 @@ class Filters(BaseModel):
     )
 
 
+_NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
+
+
 def problems(work: Work[Actor], slicing: Slice, filters: Filters) -> RenderedPage[ProblemItemOut]:
     """The problems that the caller may see, newest first, narrowed by the filters; rendered by the database."""
-    seen = policy.see.where(work.caller, work.now)
-    statement = _items(dialect_of(work.session)).where(seen, *_conditions(work, filters))
-    page = slicing.apply(statement, col(ProblemRow.created_at), col(ProblemRow.id))
-    items = work.session.scalars(page, {"now": work.now}).all()
+    statement = _listing(dialect_of(work.session), work.caller.seat, slicing, filters, _zone_of_caller(work))
+    items = work.session.connection().execute(statement, {"now": work.now}).scalars().all()
     return cut(items, slicing, "created_at", "id")
+
+
+@lru_cache(maxsize=1_000)
+def _listing(dialect: str, seat: Actor, slicing: Slice, filters: Filters, zone: str) -> Any:
+    """The statement of a list: kept, because offices look at the same few lists all day."""
+    conditions = _conditions(dialect, seat, filters, ZoneInfo(zone))
+    statement = _items(dialect).where(policy.see.where(seat, _NOW), *conditions)
+    return slicing.apply(statement, col(ProblemRow.created_at), col(ProblemRow.id))
 
 
 @cache
@@ -95,7 +104,7 @@ def _items(dialect: str) -> Any:
         "desk": col(ProblemRow.desk),
         "desk_until": col(ProblemRow.desk_until),
         "due_at": col(ProblemRow.due_at),
-        "overdue": _late(bindparam("now", type_=Moment)),
+        "overdue": _late(),
         "created_at": col(ProblemRow.created_at),
         "updated_at": col(ProblemRow.updated_at),
     }
@@ -108,9 +117,9 @@ _STATE_LABEL = case(
 )
 
 
-def _conditions(work: Work[Actor], filters: Filters) -> list[ColumnElement[bool]]:
-    """What each filter that was given asks for."""
-    office = work.caller.office if filters.desk == "mine" else filters.desk
+def _conditions(dialect: str, seat: Actor, filters: Filters, zone: ZoneInfo) -> list[ColumnElement[bool]]:
+    """What each filter that was given asks for; days are judged in the zone."""
+    office = seat.office if filters.desk == "mine" else filters.desk
     choices: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
         (filters.area, in_area),
         (filters.state or None, col(ProblemRow.state).in_),
@@ -118,10 +127,10 @@ def _conditions(work: Work[Actor], filters: Filters) -> list[ColumnElement[bool]
         (filters.class_, lambda value: col(ProblemRow.class_code) == value),
         (filters.agency, _has_part_of),
         (filters.priority, lambda value: col(ProblemRow.priority) == value),
-        (filters.recorded_from, lambda day: col(ProblemRow.created_at) >= _midnight(work, day)),
-        (filters.recorded_to, lambda day: col(ProblemRow.created_at) < _midnight(work, day + timedelta(days=1))),
-        (filters.words, lambda words: _matching(work.session, words)),
-        (filters.overdue, lambda wanted: _late(work.now) if wanted else ~_late(work.now)),
+        (filters.recorded_from, lambda day: col(ProblemRow.created_at) >= _midnight(day, zone)),
+        (filters.recorded_to, lambda day: col(ProblemRow.created_at) < _midnight(day + timedelta(days=1), zone)),
+        (filters.words, lambda words: _matching(dialect, words)),
+        (filters.overdue, lambda wanted: _late() if wanted else ~_late()),
         (office, lambda value: col(ProblemRow.desk) == value),
         (filters.updated_since, lambda moment: col(ProblemRow.updated_at) >= moment),
     ]
@@ -135,14 +144,14 @@ def _in_category(code: str) -> ColumnElement[bool]:
     return col(ProblemRow.category_code).in_(select(below.c.code))
 
 
-def _late(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    passed = or_(col(ProblemRow.desk_until) < now, col(ProblemRow.due_at) < now)
+def _late() -> ColumnElement[bool]:
+    passed = or_(col(ProblemRow.desk_until) < _NOW, col(ProblemRow.due_at) < _NOW)
     return and_(col(ProblemRow.state).not_in(ENDED), func.coalesce(passed, False))
 
 
-def _midnight(work: Work[Actor], day: date) -> datetime:
-    """The start of a day where the caller is."""
-    return datetime.combine(day, time.min, _zone_of_caller(work))
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The start of a day there."""
+    return datetime.combine(day, time.min, zone)
 
 
 def in_area(code: str) -> ColumnElement[bool]:
@@ -166,11 +175,11 @@ def _has_part_of(agency: str) -> ColumnElement[bool]:
     )
 
 
-def _zone_of_caller(work: Work[Actor]) -> ZoneInfo:
+def _zone_of_caller(work: Work[Actor]) -> str:
     """The zone in which the caller's days are judged: that of their area, or of the city served."""
     code = work.caller.area_code or work.house.settings.city
-    zone = work.session.scalar(select(col(Area.time_zone)).where(col(Area.code) == code))
-    return ZoneInfo(zone or "Asia/Jakarta")
+    area = remembered_areas(work.session, [code]).get(code)
+    return area.time_zone if area else "Asia/Jakarta"
 
 
 _WITHOUT_APOSTROPHES = str.maketrans("", "", "'’‘ʼ`´")
@@ -183,12 +192,12 @@ def search_words(*texts: str | None) -> str:
     return " ".join(dict.fromkeys(re.findall(r"[a-z0-9]+", folded)))
 
 
-def _matching(session: Session, words: str) -> ColumnElement[bool]:
+def _matching(dialect: str, words: str) -> ColumnElement[bool]:
     """Problems that have, for each word asked for, a word beginning with it; both databases use an index."""
     asked = search_words(words).split()
     if not asked:
         return col(ProblemRow.id).is_(None)
-    if session.get_bind().dialect.name == "postgresql":
+    if dialect == "postgresql":
         query = " & ".join(f"{word}:*" for word in asked)
         return func.to_tsvector(text("'simple'"), col(ProblemRow.words)).op("@@")(
             func.to_tsquery(text("'simple'"), query)
