@@ -9,13 +9,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, or_, select, update
+from sqlalchemy import Select, bindparam, false, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from app.journal.facts import Author, Fact, Recorded
 from app.journal.models import Administration, Entry, LogHead, Text
-from app.kit.columns import columns_of, table_of
+from app.kit.columns import among, bound, columns_of, table_of
 from app.kit.database import insert_rows, write_rows
 from app.kit.house import Work
 from app.kit.ids import new_id
@@ -52,17 +52,19 @@ def lock(session: Session, logs: Iterable[str], also: Logs | None = None) -> dic
 
 
 def _locked(session: Session, logs: Sequence[str], also: Logs | None) -> dict[str, Head]:
-    parameters = {"logs": logs, **(also.parameters if also else {})}
-    rows = session.connection().execute(_locking(also.codes if also else None), parameters)
+    statement = _locking(also.codes if also else None, bool(logs), len(logs) == 1)
+    named = {"logs": bound(logs)} if logs else {}
+    rows = session.connection().execute(statement, {**named, **(also.parameters if also else {})})
     return {row.log: Head(row.log, row.position, row.next_number) for row in rows}
 
 
 @cache
-def _locking(also: Select[tuple[str]] | None) -> Any:
-    named = _HEADS.log.in_(bindparam("logs", expanding=True))
+def _locking(also: Select[tuple[str]] | None, some_are_named: bool, is_one: bool) -> Any:
+    named = [among(_HEADS.log, "logs", is_one=is_one)] if some_are_named else []
+    found = [] if also is None else [_HEADS.log.in_(also)]
     return (
         select(_HEADS.log, _HEADS.position, _HEADS.next_number)
-        .where(named if also is None else or_(named, _HEADS.log.in_(also)))
+        .where(or_(false(), *named, *found))
         .order_by(_HEADS.log)
         .with_for_update()
     )

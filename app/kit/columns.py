@@ -1,10 +1,11 @@
 """Column types that mean the same on SQLite and PostgreSQL."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, DateTime, Dialect, String, Table, inspect
+from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, String, Table, bindparam, inspect
 from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
@@ -31,6 +32,19 @@ def table_of(model: type[SQLModel]) -> Table:
 def columns_of(model: type[SQLModel]) -> Any:
     """The columns of a model's table, by name."""
     return table_of(model).c
+
+
+def among(column: Any, name: str, *, is_one: bool) -> ColumnElement[bool]:
+    """Whether the column is one of the values bound under this name; where there is but one, in a plainer statement."""
+    condition: ColumnElement[bool] = (
+        column == bindparam(name) if is_one else column.in_(bindparam(name, expanding=True))
+    )
+    return condition
+
+
+def bound(values: Collection[Any]) -> Any:
+    """The values as the parameter of `among`."""
+    return next(iter(values)) if len(values) == 1 else list(values)
 
 
 def Code(length: int) -> TypeEngine[str]:  # noqa: N802 - reads as the type it makes

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from sqlalchemy import delete, select
 from sqlmodel import Session, col
 
+from app.kit.database import insert_rows
 from app.kit.house import Caller, Credentials, House, Work
 from app.kit.models import RememberedAnswer
 from app.kit.refusals import Busy, Conflict, IdReused, InvalidRequest, NotModified, Refusal, Unauthenticated
@@ -145,10 +146,11 @@ class Door(Generic[CallerT]):
             def remembering(work: Work[CallerT]) -> ModelT:
                 if name is None or work.caller.account_id is None:
                     return action(work)
-                self._replay(work.session, work.caller.account_id, name, fingerprint)
+                if key is None:  # with an id of its own the action itself refuses what was done before
+                    self._replay(work.session, work.caller.account_id, name, fingerprint)
                 try:
                     answer = action(work)
-                except Refusal:  # perhaps because the same request was done while this one waited for its lock
+                except Refusal:  # perhaps because the same request was done before, or while this one waited
                     self._replay(work.session, work.caller.account_id, name, fingerprint)
                     raise
                 self._remember(work, name, fingerprint, answer)
@@ -219,7 +221,7 @@ class Door(Generic[CallerT]):
         """What this request calls itself, and a fingerprint of the whole of it."""
         header = self._request.headers.get("idempotency-key")
         if key is not None and body is not None:
-            name, content = f"id:{key}", body.model_dump_json().encode()
+            name, content = f"{self._request.scope['route'].name}:{key}", body.model_dump_json().encode()
         elif header is not None:
             if not re.fullmatch(r"[\x21-\x7e]{1,190}", header):
                 raise InvalidRequest("Idempotency-Key: 1 to 190 visible ASCII characters.")
@@ -241,16 +243,15 @@ class Door(Generic[CallerT]):
         assert work.caller.account_id is not None
         route = self._request.scope.get("route")
         status = getattr(route, "status_code", None) or 200
-        work.session.add(
-            RememberedAnswer(
-                account_id=work.caller.account_id,
-                key=name,
-                fingerprint=fingerprint,
-                status=status,
-                body=answer.model_dump_json(by_alias=True),
-                at=work.now,
-            )
-        )
+        remembered = {
+            "account_id": work.caller.account_id,
+            "key": name,
+            "fingerprint": fingerprint,
+            "status": status,
+            "body": answer.model_dump_json(by_alias=True),
+            "at": work.now,
+        }
+        insert_rows(work.session, RememberedAnswer, [remembered])
 
 
 async def open_door(

@@ -22,7 +22,7 @@ from app.evidence.actions import record as record_photo
 from app.evidence.models import Photo
 from app.journal.actions import Draft, Head, Logs, administration, lock
 from app.journal.facts import Author, Fact
-from app.kit.columns import columns_of, table_of
+from app.kit.columns import among, bound, columns_of, table_of
 from app.kit.database import Again, insert_rows, write_rows
 from app.kit.house import House, Work
 from app.kit.ids import new_id
@@ -131,11 +131,15 @@ def _logs(session: Session, intents: Sequence[Intent]) -> tuple[set[str], Logs |
     ids = {intent.problem_id for intent in intents if not intent.is_report}
     ids |= {intent.said.main for intent in intents if getattr(intent.said, "verb", None) == Verb.MARK_DUPLICATE}  # type: ignore[union-attr]
     villages = {code for code in known if level_of(code) is Level.VILLAGE}
-    return villages, Logs(_THEIR_LOGS, {"ids": list(ids)}) if ids else None
+    return villages, Logs(_logs_of(len(ids) == 1), {"ids": bound(ids)}) if ids else None
 
 
 _PROBLEMS = columns_of(ProblemRow)
-_THEIR_LOGS: Any = select(_PROBLEMS.area_code).where(_PROBLEMS.id.in_(bindparam("ids", expanding=True)))
+
+
+@cache
+def _logs_of(is_one: bool) -> Any:
+    return select(_PROBLEMS.area_code).where(among(_PROBLEMS.id, "ids", is_one=is_one))
 
 
 class _Desk:

@@ -227,3 +227,16 @@ async def test_of_several_steps_each_may_name_its_version(town: Town) -> None:
     assert [each["done"] for each in outcomes] == [True, False, True]
     assert outcomes[1]["refusal"]["code"] == "version_mismatch"
     assert outcomes[1]["refusal"]["status"] == 412
+
+
+async def test_a_problem_and_a_comment_may_have_been_given_the_same_id(town: Town) -> None:
+    operator = town.operator("Bakalan")
+    problem = await operator.report(id=str(new_id()))
+    said = {"id": problem["id"], "text": "Sudah kami cek."}
+    first = await operator.post(f"/problems/{problem['id']}/comments", said)
+    again = await operator.post(f"/problems/{problem['id']}/comments", said)
+    assert town.good(first, 201) == town.good(again, 201)
+    assert again.headers["idempotent-replayed"] == "true"
+    other = await operator.report()
+    elsewhere = await operator.post(f"/problems/{other['id']}/comments", said)
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (409, "id_reused")

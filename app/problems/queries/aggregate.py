@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from app.journal.facts import Author, Fact
 from app.journal.models import Entry, Text
-from app.kit.columns import Moment, columns_of
+from app.kit.columns import Moment, among, bound, columns_of
 from app.kit.rendering import Record, dialect_of
 from app.problems import policy
 from app.problems.lifecycle.evolve import fold
@@ -34,7 +34,7 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
 
 
 @cache
-def _loading(dialect: str) -> Any:
+def _loading(dialect: str, is_one: bool) -> Any:
     of_it = {
         _PART: _PARTS.problem_id == _PROBLEMS.id,
         _PHOTO: _PHOTOS.problem_id == _PROBLEMS.id,
@@ -43,15 +43,15 @@ def _loading(dialect: str) -> Any:
         _PROBLEM.one(dialect),
         *(select(record.many(dialect)).where(its).scalar_subquery() for record, its in of_it.items()),
         policy.lurah_is_missing(_NOW),
-    ).where(_PROBLEMS.id.in_(bindparam("ids", expanding=True)))
+    ).where(among(_PROBLEMS.id, "ids", is_one=is_one))
 
 
 def load(session: Session, ids: Collection[UUID], now: datetime) -> dict[UUID, Problem]:
     """The aggregates of these ids, fresh from the tables, in one statement."""
     if not ids:
         return {}
-    statement = _loading(dialect_of(session))
-    rows = session.connection().execute(statement, {"ids": list(ids), "now": now})
+    statement = _loading(dialect_of(session), len(ids) == 1)
+    rows = session.connection().execute(statement, {"ids": bound(ids), "now": now})
     return {problem.id: problem for problem in (_problem(*row) for row in rows)}
 
 
