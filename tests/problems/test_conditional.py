@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from httpx import Response
 
+from app.kit.ids import new_id
 from tests.town import Someone, Town, picture
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
