@@ -68,6 +68,7 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app = FastAPI(
         title="Ujung Tombak",
         version="1",
+        redirect_slashes=False,  # a redirect would name the host and scheme that anybody wrote in the request
         openapi_url=None,  # the document, in two languages, and the pages that show it are the room docs'
         lifespan=_lifespan,
         generate_unique_id_function=_name_of,

@@ -97,7 +97,7 @@ def lies_in(code: str, above: str) -> bool:
 
 def search_key(text: str) -> str:
     """A name as it is looked for: no case, no accents, letters and digits only (`Tapa'an` is `tapaan`)."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", text).casefold()
     return "".join(character for character in plain if character.isascii() and character.isalnum())
 
 

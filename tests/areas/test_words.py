@@ -97,6 +97,7 @@ def test_each_of_the_38_provinces_has_its_time_zone() -> None:
         ("Bandar Khalifah", "bandarkhalifah"),
         ("Lubuk Pakam I,II", "lubukpakamiii"),
         ("Pulau Café", "pulaucafe"),
+        ("𝐁akalan", "bakalan"),
         ("’", ""),
     ],
 )

@@ -1,0 +1,135 @@
+"""A town with a problem in every situation, and somebody at a post who visits it."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from schemathesis.python import asgi
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+from sqlalchemy import update
+from starlette.types import Send
+
+from app.assembly import assemble, create_app
+from app.kit.house import House
+from app.people.models import Account
+from app.people.passwords import Passwords
+from tests.conftest import KINDS, Databases, SettableClock, settings_for
+from tests.fuzz.stock import PASSWORD
+from tests.fuzz.visitor import Visitor
+from tests.people.townsfolk import QUICK
+from tests.problems.situations import NOW, set_stage
+from tests.problems.situations import cast as callers
+from tests.town import Someone, Town, populate
+
+WHOLE = os.environ.get("FUZZ") == "whole"
+POSTS = ("operator", "lurah", "staff", "camat", "officer", "head", "first_monitor", "mayor", "admin", "nobody")
+USUAL = {"sqlite": ("lurah",), "postgresql": ("camat",)}
+"""Who visits where the run is not the whole one."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    kinds = KINDS[metafunc.config.getoption("--db")]
+    if "post" in metafunc.fixturenames:
+        metafunc.parametrize(
+            ("kind", "post"), [(kind, post) for kind in kinds for post in (POSTS if WHOLE else USUAL[kind])]
+        )
+    elif "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", kinds)
+
+
+def settle(house: House) -> None:
+    """Everybody at their post, a problem in every situation, and one password for all."""
+    populate(house)
+    stage = anyio.run(set_stage, house.settings)
+    stage.town.house.database.close()
+    with house.database.write() as session:
+        session.connection().execute(update(Account).values(password_hash=QUICK.hash(PASSWORD)))
+
+
+@pytest.fixture
+def visited(kind: str, databases: Databases, tmp_path: Path) -> Iterator[House]:
+    with databases.fresh(kind, settle) as address:
+        house = assemble(settings_for(address, tmp_path), clock=SettableClock(NOW))
+        yield replace(house, parts={**house.parts, "passwords": Passwords(house.settings, QUICK)})
+        house.database.close()
+
+
+@pytest.fixture
+def people(visited: House) -> dict[str, Someone]:
+    """Who may visit. One of them has sent what a copied database lacks: photos, and a reporter under this key."""
+    return anyio.run(_furnish, visited)
+
+
+async def _furnish(house: House) -> dict[str, Someone]:
+    app = create_app(house.settings, house=house)
+    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://testserver") as client:
+        town = Town(house, client, SettableClock(NOW))
+        lurah = town.lurah("Bakalan")
+        for colour in ("teal", "merah"):
+            problem = await lurah.report(reporter={"name": "Warga RT 02", "phone": "+62 811 0000 0000"})
+            await lurah.photo(problem, colour)
+            town.good(await lurah.post(f"/problems/{problem['id']}/comments", {"text": "Sudah dicek."}), 201)
+        return callers(town)
+
+
+@pytest.fixture
+def visited_app(visited: House) -> FastAPI:
+    return create_app(visited.settings, house=visited)
+
+
+@pytest.fixture
+def document(visited_app: FastAPI) -> OpenApiSchema:
+    """The whole document, as Schemathesis reads it; tokens are the visitor's matter."""
+    document = schemathesis.openapi.from_asgi("/openapi.json?lang=en", visited_app, config=schemathesis.Config())
+    document.config.generation.update(with_security_parameters=False)
+    return document
+
+
+@contextmanager
+def speaking(app: FastAPI) -> Iterator[asgi.ASGIClient]:
+    """Speaks to the app as a server runs it: a crash is a 500, and a line in the log."""
+
+    async def served(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        with suppress(Exception):  # it has been answered and logged
+            await app(scope, receive, cast("Send", send))
+
+    with asgi.get_client(served) as client:
+        yield client
+
+
+@pytest.fixture
+def client(visited_app: FastAPI) -> Iterator[asgi.ASGIClient]:
+    with speaking(visited_app) as client:
+        yield client
+
+
+@pytest.fixture
+def visitor(kind: str, post: str, visited: House, client: asgi.ASGIClient, people: dict[str, Someone]) -> Visitor:
+    """Somebody at the post whose turn it is."""
+    return Visitor(visited, people.get(post), client, seed=f"{kind} {post}")
+
+
+def tell(visitor: Visitor) -> None:
+    """Prints how much was sent, for who runs this with `-rP`."""
+    statuses: Counter[int] = Counter()
+    for (_, status), count in visitor.sent.items():
+        statuses[status] += count
+    operations = {label for label, _ in visitor.sent}
+    print(
+        f"{visitor.seed}: {statuses.total()} requests to {len(operations)} operations", dict(sorted(statuses.items()))
+    )
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """A line for each of thousands of requests tells nobody anything."""
+    caplog.set_level("WARNING")
