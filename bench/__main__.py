@@ -31,7 +31,7 @@ def bench(
     given = {"problems": problems, "rounds": rounds, "requests": requests}
     scale = replace(scale, **{name: value for name, value in given.items() if value is not None})
     core, others = cores()
-    if core is not None:
+    if core is not None and profile is None:
         os.sched_setaffinity(0, others)  # PostgreSQL, started from here, stays on them too
     with console.status("Starting PostgreSQL") as status, standing(scale, status.update) as stand:
         if profile is not None:

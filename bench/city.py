@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -179,6 +179,8 @@ class Week:
     clock: Calendar
     people: dict[Office, Actor]
     monday: datetime
+    kelurahan: int
+    """How many of each city live it."""
     problems: dict[UUID, Problem] = field(default_factory=dict)
     ends: dict[UUID, str] = field(default_factory=dict)
 
@@ -197,13 +199,16 @@ class Week:
         self._each(5, 13, PostKind.LURAH, "confirmed", lambda _: Confirm(verb="confirm", rating=4))
 
     def _report(self) -> None:
-        kelurahan = sorted(place for kind, place in self.people if kind is PostKind.LURAH)
+        kelurahan = [area for city in CITIES for area in self._kelurahan_of(city)[: self.kelurahan]]
         for turn, (category, end) in enumerate(LIVES):
             for count, area in enumerate(kelurahan):
                 self.clock.now = self.monday + timedelta(minutes=turn * 48, seconds=count * 25)
                 said = report_in(area, category, self.monday.date(), turn + count)
                 (problem,) = self._do((PostKind.OPERATOR, area), [Intent(problem_id=new_id(), said=said)])
                 self.ends[problem.id] = end
+
+    def _kelurahan_of(self, city: str) -> list[str]:
+        return sorted(area for kind, area in self.people if kind is PostKind.LURAH and area.startswith(city))
 
     def _each(
         self,
@@ -269,8 +274,3 @@ def _assignment(problem: Problem) -> Assign:
     ending = CITIES[problem.area_code[:5]]
     lead, support = (_WASTE, _ROADS) if problem.category_code.startswith("sampah") else (_ROADS, _WASTE)
     return Assign(verb="assign", lead=lead + ending, support=(support + ending,), instruction="Mohon ditindaklanjuti.")
-
-
-def of_kind(people: Iterable[Office], kind: PostKind, city: str = CITY) -> list[str]:
-    """Where in this city there is such a post."""
-    return sorted(place for each, place in people if each is kind and place.startswith(city))

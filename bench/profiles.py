@@ -1,11 +1,13 @@
 """Where the API's time goes for one job: in this process, the app called without a socket, every hop in one thread."""
 
 import asyncio
-import cProfile
-import pstats
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -20,36 +22,88 @@ from bench.clients import Request
 from bench.jobs import Job, Ours, Stock
 from bench.stand import PROJECT, Stand, plain, settings_of
 
-_WARM, _MEASURED, _SHOWN = 60, 200, 45
+_WARM = 60
+_EVERY_SECONDS = 0.001
+"""Of CPU time, as often as the system's own tick allows."""
+_SHOWN = 40
+
+Function = tuple[str, int, str]
+"""File, first line, and name."""
 
 
-def show(stand: Stand, job: Job, console: Console) -> None:
-    """Prints a table by library, and one by function; the profiler itself makes small functions look dear."""
-    configure_logs(as_json=True)
+@dataclass
+class Samples:
+    """Where the program was whenever a little more CPU time had passed."""
+
+    own: Counter[Function] = field(default_factory=Counter)
+    within: Counter[Function] = field(default_factory=Counter)
+    requests: int = 0
+    seconds: float = 0.0
+    """CPU time of all requests."""
+    running: bool = False
+
+    @property
+    def count(self) -> int:
+        return self.own.total()
+
+    def take(self, _signal: int, frame: FrameType | None) -> None:
+        """Notes the functions of the stack; C code counts for whoever called it."""
+        if not self.running or frame is None:
+            return
+        self.own[_function(frame)] += 1
+        stack = set()
+        above: FrameType | None = frame
+        while above is not None and above.f_code is not _ask.__code__:
+            stack.add(_function(above))
+            above = above.f_back
+        self.within.update(stack)
+
+    def microseconds(self, count: int) -> float:
+        """CPU time a request."""
+        return count / self.count * self.seconds / self.requests * 1e6
+
+
+def _function(frame: FrameType) -> Function:
+    code = frame.f_code
+    return code.co_filename, code.co_firstlineno, code.co_qualname
+
+
+def show(stand: Stand, job: Job, console: Console, wanted: int = 3_000) -> None:
+    """Prints where CPU time goes, from so many samples: by library, by function, and with all that a function calls."""
     settings = settings_of(stand.large, stand.folder)
     house = assemble(settings)
     with (stand.folder / "api.log").open("a") as told, patch("sys.stderr", told):
         configure_logs(as_json=True)
         app = create_app(settings, house=house)
         with patch("anyio.to_thread.run_sync", _in_this_thread):
-            profile = asyncio.run(_profiled(app, Ours(Stock(plain(stand.large))), job))
+            samples = asyncio.run(_sampled(app, Ours(Stock(plain(stand.large))), job, wanted))
     house.database.close()
-    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # typeshed leaves it out
-    console.print(_by_library(stats, job))
-    console.print(_by_function(stats))
+    console.print(f"{job}: {samples.requests:,} requests, {samples.count:,} samples; the hop to a thread is left out")
+    console.print(_by_library(samples))
+    console.print(_by_function(samples, samples.own, "By function"))
+    console.print(_by_function(samples, samples.within, "By function, with all that it calls"))
 
 
-async def _profiled(app: FastAPI, traffic: Ours, job: Job) -> cProfile.Profile:
-    for needed in {Job.STEP: (Job.REPORT, Job.STEP)}.get(job, (job,)):
-        traffic.note(needed, [await _ask(app, request) for request in traffic.requests(needed, _WARM)])
-    if job is Job.STEP:
-        traffic.note(Job.REPORT, [await _ask(app, each) for each in traffic.requests(Job.REPORT, _MEASURED)])
-    profile = cProfile.Profile()
-    for request in traffic.requests(job, _MEASURED):
-        profile.enable()
-        await _ask(app, request)
-        profile.disable()
-    return profile
+async def _sampled(app: FastAPI, traffic: Ours, job: Job, wanted: int) -> Samples:
+    samples = Samples()
+    signal.signal(signal.SIGPROF, samples.take)
+    signal.setitimer(signal.ITIMER_PROF, _EVERY_SECONDS, _EVERY_SECONDS)
+    try:
+        turn = 0
+        while samples.count < wanted:
+            if job is Job.STEP:
+                traffic.note(Job.REPORT, [await _ask(app, each) for each in traffic.requests(Job.REPORT, 1)])
+            (request,) = traffic.requests(job, 1)
+            before, samples.running = time.thread_time(), turn >= _WARM
+            await _ask(app, request)
+            samples.running = False
+            if turn >= _WARM:
+                samples.requests += 1
+                samples.seconds += time.thread_time() - before
+            turn += 1
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return samples
 
 
 async def _in_this_thread(work: Callable[..., Any], *arguments: Any, **_options: Any) -> Any:
@@ -89,37 +143,23 @@ async def _ask(app: FastAPI, request: Request) -> bytes:
     return body
 
 
-def _by_library(stats: dict[Any, Any], job: Job) -> Table:
-    """Own time by the library whose code it is; what C code takes counts for whoever called it."""
-    own: dict[str, float] = defaultdict(float)
-    for (file, _, _), (_, _, time, _, callers) in stats.items():
-        if file == "~":
-            for (caller, _, _), (_, _, part, _) in callers.items():
-                own[_library(caller)] += part
-        else:
-            own[_library(file)] += time
-    whole = sum(own.values())
-    table = Table("library", "own µs a request", "share", title=f"{job}: own time by library")
-    for name, seconds in sorted(own.items(), key=lambda each: -each[1])[:20]:
-        table.add_row(name, f"{seconds / _MEASURED * 1e6:,.0f}", f"{seconds / whole:.0%}")
-    table.add_row("all", f"{whole / _MEASURED * 1e6:,.0f}", "")
+def _by_library(samples: Samples) -> Table:
+    own: Counter[str] = Counter()
+    for (file, _, _), count in samples.own.items():
+        own[_library(file)] += count
+    table = Table("library", "CPU µs a request", "share", title="By library; of ours, by room")
+    for name, count in own.most_common(25):
+        table.add_row(name, f"{samples.microseconds(count):,.0f}", f"{count / samples.count:.0%}")
+    table.add_row("all", f"{samples.microseconds(samples.count):,.0f}", "")
     return table
 
 
-def _by_function(stats: dict[Any, Any]) -> Table:
-    table = Table("function", "calls", "own µs", "with callees µs", title="By function, a request; dearest first")
-    for (file, line, name), (_, calls, own, whole, _) in _dearest(stats.items()):
-        table.add_row(
-            f"{_short(file)}:{line} {name}",
-            f"{calls / _MEASURED:.1f}",
-            f"{own / _MEASURED * 1e6:,.0f}",
-            f"{whole / _MEASURED * 1e6:,.0f}",
-        )
+def _by_function(samples: Samples, counts: Counter[Function], title: str) -> Table:
+    table = Table("function", "CPU µs a request", "share", title=title)
+    for (file, line, name), count in counts.most_common(_SHOWN):
+        share = f"{count / samples.count:.1%}"
+        table.add_row(f"{_short(file)}:{line} {name}", f"{samples.microseconds(count):,.0f}", share)
     return table
-
-
-def _dearest(entries: Iterable[Any]) -> list[Any]:
-    return sorted(entries, key=lambda each: -each[1][2])[:_SHOWN]
 
 
 def _library(file: str) -> str:
@@ -128,10 +168,9 @@ def _library(file: str) -> str:
     if "site-packages" in parts:
         return parts[parts.index("site-packages") + 1].removesuffix(".py")
     if file.startswith(str(PROJECT)):
-        return ".".join(Path(file).relative_to(PROJECT).with_suffix("").parts[:3])
+        return ".".join(Path(file).relative_to(PROJECT).with_suffix("").parts[:2])
     return "Python itself"
 
 
 def _short(file: str) -> str:
-    parts = Path(file).parts
-    return "/".join(parts[-3:]) if parts else file
+    return "/".join(Path(file).parts[-3:])

@@ -37,6 +37,8 @@ class Scale:
     """Rounds whose figures are thrown away."""
     requests: int = 160
     """Of one job, to one API, in one round."""
+    kelurahan: int = 34
+    """Of each city, that have problems."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def standing(scale: Scale, tell: Tell) -> Iterator[Stand]:
     ):
         small = server.create()
         tell("one week of three cities, by the app's own write path")
-        week = _first_week(small, Path(folder))
+        week = _first_week(small, Path(folder), scale.kelurahan)
         weeks, fewer = (max(1, ceil(each / week.problems)) for each in (scale.problems, scale.fewer_problems))
         fewer = min(weeks, fewer)
         tell(f"{fewer * week.problems:,} problems in the small store, {weeks * week.problems:,} in the large one")
@@ -74,7 +76,7 @@ def standing(scale: Scale, tell: Tell) -> Iterator[Stand]:
                 server.drop(address)
 
 
-def _first_week(address: str, folder: Path) -> store.Week:
+def _first_week(address: str, folder: Path, kelurahan: int) -> store.Week:
     """The last whole week before today, lived in an empty database and taken out of it."""
     upgrade(address)
     today = datetime.now(UTC).date()
@@ -83,7 +85,7 @@ def _first_week(address: str, folder: Path) -> store.Week:
     house = assemble(settings_of(address, folder), clock=clock)
     try:
         people = city.settle(house)
-        city.Week(house, clock, people, monday).live()
+        city.Week(house, clock, people, monday, kelurahan).live()
     finally:
         house.database.close()
     return store.take_out(plain(address))

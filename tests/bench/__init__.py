@@ -1,0 +1,1 @@
+"""Whether the bench measures, never how fast."""
