@@ -46,7 +46,7 @@ def _keys(name: str, address: str | None) -> list[tuple[str, str]]:
 
 
 def _network(address: str | None) -> str:
-    """The address, or the network a subscriber of IPv6 has; never what a header says, for anyone can write that."""
+    """The address, or the network a subscriber of IPv6 has; never what a header of just anybody says."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

@@ -30,7 +30,7 @@ async def unstored(response: Response) -> None:
 
 
 async def _address(request: Request) -> str | None:
-    """Where the connection comes from; never a header, for anyone can write that."""
+    """Where the connection comes from, as the server says: it believes no header but those of trusted proxies."""
     return request.client.host if request.client else None
 
 
