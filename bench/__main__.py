@@ -13,7 +13,7 @@ from bench.jobs import Job
 from bench.rounds import cores, measure
 from bench.stand import Scale, standing
 
-QUICK = Scale(problems=20_000, fewer_problems=2_000, rounds=8, warm_up=2, requests=96)
+QUICK = Scale(problems=20_000, fewer_problems=2_000, rounds=8, warm_up=2, requests=160)
 
 
 def bench(

@@ -1,4 +1,7 @@
-"""The four jobs, as ours and the bare route are asked to do them: the same problems, the same filters."""
+"""The four jobs, as ours and the bare route are asked to do them: the same problems, the same filters.
+
+Officials of Pasuruan list and read; those of another city report and take steps, so that lists stay as they are.
+"""
 
 import itertools
 import json
@@ -18,6 +21,7 @@ from bench.city import report_in, token_of
 from bench.clients import Request
 
 PAGE = 50
+OTHER_CITY = "35.76"
 _SEED = 20
 
 
@@ -40,21 +44,19 @@ class Traffic(Protocol):
 
 
 class Stock:
-    """Where to ask, and for what: kelurahan, and problems that have assignments, of the city whose officials ask."""
+    """Where to ask, and for what: kelurahan that report, and problems that have assignments and are read."""
 
     def __init__(self, address: str) -> None:
         with psycopg.connect(address) as connection:
-            kelurahan = connection.execute(
-                "SELECT code FROM area WHERE code LIKE %s AND length(code) = 13 ORDER BY code", (f"{CITY}.%",)
-            )
-            self.kelurahan: list[str] = [code for (code,) in kelurahan]
+            areas = connection.execute("SELECT code FROM area ORDER BY code").fetchall()
             assigned = connection.execute(
                 "SELECT id, district_code FROM problem "
                 "WHERE city_code = %s AND id IN (SELECT problem_id FROM assignment) ORDER BY id",
                 (CITY,),
             )
             self.assigned: list[tuple[UUID, str]] = assigned.fetchall()
-        self.kecamatan = sorted({code[:8] for code in self.kelurahan})
+        self.kelurahan = [code for (code,) in areas if code.startswith(OTHER_CITY) and len(code) == 13]
+        self.kecamatan = [code for (code,) in areas if code.startswith(CITY) and len(code) == 8]
         random.Random(_SEED).shuffle(self.assigned)
 
 

@@ -35,7 +35,7 @@ class Scale:
     rounds: int = 16
     warm_up: int = 2
     """Rounds whose figures are thrown away."""
-    requests: int = 160
+    requests: int = 320
     """Of one job, to one API, in one round."""
     kelurahan: int = 34
     """Of each city, that have problems."""

@@ -44,7 +44,6 @@ _SWAGGER_SETTINGS: Mapping[str, object] = {
     "persistAuthorization": True,
     "displayRequestDuration": True,
 }
-_REDOC = '<redoc spec-url="/openapi.json?lang=$language"></redoc><script src="/assets/redoc.standalone.js"></script>'
 _REFUSALS = {"id": "Penolakan", "en": "Refusals"}
 
 
@@ -112,10 +111,6 @@ def add_docs(app: FastAPI, *, with_password: bool) -> None:
     @app.get("/docs/{drawing}.svg", include_in_schema=False)
     async def diagram(drawing: Literal["problem", "assignment"]) -> Response:
         return Response((HERE / f"{drawing}.svg").read_bytes(), media_type="image/svg+xml")
-
-    @app.get("/redoc", include_in_schema=False)
-    async def redoc(language: Language = "id") -> HTMLResponse:
-        return _page("/redoc", language, Template(_REDOC).substitute(language=language))
 
 
 def _page(address: str, language: str, body: str, head: str = "") -> HTMLResponse:

@@ -97,7 +97,7 @@ def test_it_serves_from_a_root_that_cannot_be_written_and_stops_when_told(contai
         assert container.is_healthy(served.address)
         with httpx.Client(base_url=served.address, timeout=PATIENCE_SECONDS) as client:
             assert client.get("/readyz").json() == {"status": "ok"}
-            for path in ("/docs", "/docs?lang=en", "/redoc", "/openapi.json"):
+            for path in ("/docs", "/docs?lang=en", "/docs/refusals", "/openapi.json"):
                 page = client.get(path)
                 assert page.status_code == 200, path
                 for linked in re.findall(r'(?:src|href)="(/[^"?#]+)', page.text):
