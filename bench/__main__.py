@@ -21,6 +21,7 @@ def bench(
     write: Annotated[bool, typer.Option("--write", help="Put the tables into docs/performance.md.")] = False,
     profile: Annotated[Job | None, typer.Option(help="Instead, tell where the API's time goes for one job.")] = None,
     statements: Annotated[bool, typer.Option("--statements", help="Also show each job's SQL statements.")] = False,
+    anywhere: Annotated[bool, typer.Option("--anywhere", help="Tie no process to a core of its own.")] = False,
     problems: Annotated[int | None, typer.Option(min=1, help="Problems in the large store.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1)] = None,
     requests: Annotated[int | None, typer.Option(min=1, help="Requests of a job in one round.")] = None,
@@ -30,8 +31,8 @@ def bench(
     scale = QUICK if quick or profile else Scale()
     given = {"problems": problems, "rounds": rounds, "requests": requests}
     scale = replace(scale, **{name: value for name, value in given.items() if value is not None})
-    core, others = cores()
-    if core is not None and profile is None:
+    core, others = (None, set[int]()) if anywhere or profile else cores()
+    if core is not None:
         os.sched_setaffinity(0, others)  # PostgreSQL, started from here, stays on them too
     with console.status("Starting PostgreSQL") as status, standing(scale, status.update) as stand:
         if profile is not None:
