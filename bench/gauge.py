@@ -14,6 +14,12 @@ def of_server(process: int) -> float:
     return sum(_seconds(each) for each in (one, *one.children(recursive=True)))
 
 
+def of_machine() -> float:
+    """CPU seconds of everything that runs on this machine."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system)
+
+
 @dataclass(frozen=True)
 class DatabaseGauge:
     """All processes of one PostgreSQL server on this machine."""

@@ -3,12 +3,13 @@
 import gc
 import os
 import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.clients import crowd_of
-from bench.gauge import DatabaseGauge, of_server
+from bench.gauge import DatabaseGauge, of_machine, of_server
 from bench.jobs import Bare, Job, Ours, Stock, Traffic
 from bench.stand import BARE, OURS, Scale, Stand, Tell, logging_statements, plain, serving
 from bench.statements import ServerLog, Statements, count
@@ -72,6 +73,8 @@ class Figures:
     bare: Mapping[Job, Series]
     small: Mapping[Job, Series]
     """Ours over the store with fewer problems; reads only."""
+    others: float = 0.0
+    """Cores that programs of others kept busy meanwhile; they lengthen latencies, and CPU times a little."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,16 @@ def cores() -> tuple[int | None, set[int]]:
 
 async def measure(stand: Stand, scale: Scale, core: int | None, tell: Tell) -> Figures:
     """Counts statements first, then measures every job in turn."""
-    series = [{job: Series() for job in Job} for _ in range(3)]
-    figures = Figures(stand, scale, *series)
+    ours, bare, small = ({job: Series() for job in Job} for _ in range(3))
+    figures = Figures(stand, scale, ours, bare, small)
     await _count_statements(figures, core, tell)
     gauge = DatabaseGauge.of(plain(stand.large))
     with _peers(figures, core) as peers:
+
+        def used() -> float:
+            return of_machine() - time.process_time() - gauge.read() - sum(of_server(peer.process) for peer in peers)
+
+        began, others = time.perf_counter(), used()
         for number in range(-scale.warm_up, scale.rounds):
             for job in Job:
                 turn = [peer for peer in peers if job in peer.series]
@@ -107,7 +115,7 @@ async def measure(stand: Stand, scale: Scale, core: int | None, tell: Tell) -> F
                     if number >= 0:
                         peer.series[job].samples.append(sample)
             tell(f"round {number + 1} of {scale.rounds}" if number >= 0 else "warming up")
-    return figures
+        return replace(figures, others=(used() - others) / (time.perf_counter() - began))
 
 
 @contextmanager

@@ -153,7 +153,8 @@ def told(figures: Figures) -> str:
     machine = f"{os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}"
     database = f"PostgreSQL {_postgresql(figures.stand)}"
     size = f"{scale.rounds} rounds of {scale.requests} requests a job and API, {CLIENTS} clients"
-    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {database}, {versions}. {size}."
+    others = f"Other programs kept {max(figures.others, 0):.1f} cores busy meanwhile"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {database}, {versions}. {size}. {others}."
 
 
 def _processor() -> str:

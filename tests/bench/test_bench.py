@@ -130,6 +130,7 @@ def test_page_gets_its_tables(figures: Figures, tmp_path: Path) -> None:
     assert before.startswith("# ")
     assert after == "\n" or after.startswith("\n\n")
     assert "PostgreSQL 1" in told
+    assert f"kept {figures.others:.1f} cores busy" in told
     for name in tables.NAMES.values():
         assert f"| {name} | ours | " in told
     console = Console(file=StringIO(), width=200)
