@@ -20,7 +20,7 @@ from app.assembly import assemble, create_app
 from app.kit.logs import configure_logs
 from bench.clients import Request
 from bench.jobs import Job, Ours, Stock
-from bench.stand import PROJECT, Stand, plain, settings_of
+from bench.stand import PROJECT, Stand, plain, settings_of, with_options
 
 _WARM = 60
 _EVERY_SECONDS = 0.001
@@ -68,9 +68,10 @@ def _function(frame: FrameType) -> Function:
     return code.co_filename, code.co_firstlineno, code.co_qualname
 
 
-def show(stand: Stand, job: Job, console: Console, wanted: int = 3_000) -> None:
+def show(stand: Stand, job: Job, console: Console, wanted: int = 2_000) -> None:
     """Prints where CPU time goes, from so many samples: by library, by function, and with all that a function calls."""
-    settings = settings_of(stand.large, stand.folder)
+    address = with_options(stand.large, "-c synchronous_commit=off")  # waiting for the disk is not what is looked for
+    settings = settings_of(address, stand.folder)
     house = assemble(settings)
     with (stand.folder / "api.log").open("a") as told, patch("sys.stderr", told):
         configure_logs(as_json=True)

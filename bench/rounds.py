@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from bench.clients import crowd_of
 from bench.gauge import DatabaseGauge, of_machine, of_server
 from bench.jobs import Bare, Job, Ours, Stock, Traffic
-from bench.stand import BARE, OURS, Scale, Stand, Tell, logging_statements, plain, serving
+from bench.stand import BARE, OURS, Scale, Stand, Tell, plain, serving, with_options
 from bench.statements import ServerLog, Statements, count
 
 MILLISECONDS = 1000
@@ -157,7 +157,7 @@ async def _count_statements(figures: Figures, core: int | None, tell: Tell) -> N
     tell("counting statements")
     stand = figures.stand
     stock = Stock(plain(stand.large))
-    address = logging_statements(stand.large)
+    address = with_options(stand.large, "-c log_statement=all")
     with ExitStack() as stack:
         log = stack.enter_context(ServerLog(plain(stand.large)))
         peers: list[tuple[str, Traffic, Mapping[Job, Series]]] = [

@@ -21,7 +21,6 @@ from tests.postgres import running
 
 PROJECT = Path(__file__).resolve().parents[1]
 OURS, BARE = "app.main:app", "bench.bare:app"
-WITH_STATEMENTS_LOGGED = "-c log_statement=all"
 Tell = Callable[[str], None]
 
 
@@ -101,9 +100,9 @@ def plain(address: str) -> str:
     return make_url(address).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def logging_statements(address: str) -> str:
-    """The same, by connections whose every statement stands in the server's log."""
-    return make_url(address).update_query_dict({"options": WITH_STATEMENTS_LOGGED}).render_as_string(False)
+def with_options(address: str, options: str) -> str:
+    """The same store, by connections that begin with these settings of PostgreSQL."""
+    return make_url(address).update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 @contextmanager
