@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from sqlmodel import SQLModel, col
 
 from app.assembly import create_app
+from app.kit.database import Again
 from app.kit.house import Credentials, House, Work
 from app.kit.ids import new_id
 from app.people.models import Account, DeviceSession
@@ -203,8 +204,9 @@ def test_what_is_wrong_is_noticed(
 def test_what_is_rolled_back_is_no_change(visited: House) -> None:
     ledger = Ledger(visited.database.engine)
     statement = update(Account).values(must_change_password=True)
-    with visited.database.read() as session:
+    with pytest.raises(Again), visited.database.write() as session:
         session.connection().execute(statement)
+        raise Again
     assert ledger.changes == 0
     with visited.database.write() as session:
         session.connection().execute(statement.where(col(Account.id) == new_id()))
