@@ -18,9 +18,9 @@ from sqlalchemy import select, update
 from sqlmodel import SQLModel, col
 
 from app.assembly import create_app
-from app.kit.database import Again
 from app.kit.house import Credentials, House, Work
 from app.kit.ids import new_id
+from app.kit.refusals import Unprocessable
 from app.people.models import Account, DeviceSession
 from app.people.queries import AccountNotFound, PostNotHeld
 from tests.fuzz.conftest import WHOLE, speaking
@@ -204,9 +204,13 @@ def test_what_is_wrong_is_noticed(
 def test_what_is_rolled_back_is_no_change(visited: House) -> None:
     ledger = Ledger(visited.database.engine)
     statement = update(Account).values(must_change_password=True)
-    with pytest.raises(Again), visited.database.write() as session:
+
+    def undone(session: Session) -> None:
         session.connection().execute(statement)
-        raise Again
+        raise Unprocessable
+
+    with pytest.raises(Unprocessable):
+        visited.database.perform(undone)
     assert ledger.changes == 0
     with visited.database.write() as session:
         session.connection().execute(statement.where(col(Account.id) == new_id()))
