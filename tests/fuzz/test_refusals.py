@@ -15,7 +15,7 @@ from schemathesis.python.asgi import ASGIClient
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sqlalchemy import select, update
-from sqlmodel import SQLModel, col
+from sqlmodel import Session, SQLModel, col
 
 from app.assembly import create_app
 from app.kit.house import Credentials, House, Work
