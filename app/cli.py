@@ -97,6 +97,7 @@ def serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         socket = config.bind_socket()  # our own, to tell which port it is where any free one was asked for
+        socket.listen()  # who comes as soon as it is told waits, and is not refused
         docs = f"http://{_reachable(settings.host)}:{socket.getsockname()[1]}/docs"
         if made is None:
             typer.echo(f"Docs  {docs}")

@@ -19,12 +19,13 @@ class _SecretFiles(SecretsSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         self.secrets_dir = self.current_state.get("secrets_dir")
-        if self.secrets_dir is None or not Path(self.secrets_dir).is_dir():
-            return {}  # the setting itself refuses what is no folder
         try:
-            return super().__call__()
+            named = self.secrets_dir is not None and Path(self.secrets_dir).is_dir()
+            return super().__call__() if named else {}  # the setting itself refuses what is no folder
         except OSError as error:
-            raise SettingsError(f"{error.filename}: {error.strerror}") from error
+            raise SettingsError(str(error)) from error
+        except SettingsError as error:  # which says for which setting, and not why
+            raise SettingsError(f"{error}: {error.__cause__}") from error
 
 
 def _between_commas(said: object) -> object:

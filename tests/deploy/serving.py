@@ -29,6 +29,11 @@ class Serving:
     """Where it listens, such as `http://127.0.0.1:8000`."""
     log: Path
 
+    @property
+    def place(self) -> str:
+        """The same as a proxy names it: host and port."""
+        return self.address.removeprefix("http://")
+
     def stop(self) -> int:
         """Tells it to stop; answers its exit code."""
         self.process.send_signal(signal.SIGTERM)

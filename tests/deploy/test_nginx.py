@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from app.kit.refusals import BodyTooLarge, Busy, Refusal, TooManyAttempts
 from app.kit.settings import Settings
 from tests.deploy.image import PROJECT
-from tests.deploy.serving import PATIENCE_SECONDS, SERVE, environment, serving
+from tests.deploy.serving import PATIENCE_SECONDS, SERVE, Serving, environment, serving
 from tests.town import picture
 
 SAMPLE = PROJECT / "deploy" / "nginx" / "ujung-tombak.conf"
@@ -31,6 +32,8 @@ PROGRAM = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 NAME = "ujung-tombak.example.go.id"
 PASSWORD = "hujan-di-muara-2026"
 FORM_OVERHEAD = 64 * 1024
+CUT_OFF_SECONDS = 8
+"""Later than the shortened time-outs, sooner than those of the sample."""
 
 needs_nginx = pytest.mark.skipif(PROGRAM is None, reason="needs nginx, such as Debian's nginx-light")
 pytestmark = pytest.mark.xdist_group("nginx")
@@ -142,20 +145,20 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The demo town, served by a process of its own that believes the proxy; answers where."""
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """The demo town, served by a process of its own that believes the proxy."""
     folder = tmp_path_factory.mktemp("served")
     given = environment(
         folder,
         {"trusted_proxies": "127.0.0.1", "demo_password": PASSWORD, "login_attempts_per_address": "3/minute"},
     )
     with serving(folder, given, [*SERVE, "--demo"]) as served:
-        yield served.address.removeprefix("http://")
+        yield served
 
 
 @pytest.fixture
-def proxy(behind: str, tmp_path: Path) -> Iterator[Proxy]:
-    with proxied(tmp_path, behind) as running:
+def proxy(behind: Serving, tmp_path: Path) -> Iterator[Proxy]:
+    with proxied(tmp_path, behind.place) as running:
         yield running
 
 
@@ -189,8 +192,12 @@ def test_a_login_a_list_and_a_photo_pass_through(proxy: Proxy, tmp_path: Path) -
         assert again.status_code == 304, "also where gzip has made the ETag a weak one"
         for path in ("/docs", "/healthz", "/readyz"):
             assert client.get(path).status_code == 200
+        photo = client.get(f"/api/v1/problems/{problem['id']}/photos/{sent.json()['id']}")
+        assert photo.headers.get_list("x-content-type-options") == ["nosniff"]
     logged = (tmp_path / "access.log").read_text()
-    assert "/api/v1/problems" in logged
+    assert '"GET /api/v1/problems" 200' in logged
+    assert "limit=10" not in logged
+    assert one.headers["x-request-id"] in logged
     assert "/healthz" not in logged
 
 
@@ -220,9 +227,9 @@ def test_without_the_app_callers_are_asked_to_come_back(tmp_path: Path, language
 
 
 @needs_nginx
-def test_a_flood_of_logins_is_kept_from_the_app(behind: str, tmp_path: Path) -> None:
+def test_a_flood_of_logins_is_kept_from_the_app(behind: Serving, tmp_path: Path) -> None:
     slow = {"rate=5r/s": "rate=1r/m", "burst=50": "burst=1"}
-    with proxied(tmp_path, behind, slow) as proxy, proxy.client() as client:
+    with proxied(tmp_path, behind.place, slow) as proxy, proxy.client() as client:
         answers = [client.get("/api/v1/auth/sessions") for _ in range(3)]
     assert [answer.status_code for answer in answers[:2]] == [401, 401], "the app's own answer"
     is_told(answers[2], TooManyAttempts)
@@ -245,15 +252,16 @@ def test_logins_are_counted_by_who_calls_and_not_by_what_they_say_of_themselves(
 
 @needs_nginx
 @pytest.mark.parametrize("part", ["header", "body"])
-def test_who_drips_is_cut_off(behind: str, tmp_path: Path, part: str) -> None:
-    """With the time-outs shortened; that the sample has finite ones is the next test's."""
+def test_who_drips_is_cut_off(behind: Serving, tmp_path: Path, part: str) -> None:
+    """With the time-outs shortened; that the sample has finite ones is the last test's."""
     short = {
         "client_header_timeout 10s": "client_header_timeout 1s",
         "client_body_timeout 20s": "client_body_timeout 1s",
     }
-    with proxied(tmp_path, behind, short) as proxy, proxy.raw() as wire:
-        wire.settimeout(PATIENCE_SECONDS)
-        wire.sendall(b"POST /api/v1/auth/sessions HTTP/1.1\r\nHost: x\r\n")
+    path = f"/api/v1/menetes-{part}"
+    with proxied(tmp_path, behind.place, short) as proxy, proxy.raw() as wire:
+        wire.settimeout(CUT_OFF_SECONDS)
+        wire.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode())
         if part == "body":
             wire.sendall(b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
         try:
@@ -261,6 +269,29 @@ def test_who_drips_is_cut_off(behind: str, tmp_path: Path, part: str) -> None:
         except (ConnectionResetError, ssl.SSLEOFError):
             left = b""
     assert not left or b" 408 " in left.splitlines()[0]
+    assert path not in {asked for _, asked, _ in behind.requests()}
+
+
+@needs_nginx
+def test_a_phone_that_goes_on_sending_is_waited_for_by_the_proxy_alone(behind: Serving, tmp_path: Path) -> None:
+    body = b'{"username": "siapa.lambat", "password": "salah-sekali"}'
+    begun = f"POST /api/v1/auth/token/lambat HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    asked = ("POST", "/api/v1/auth/token/lambat", 404)
+    with proxied(
+        tmp_path, behind.place, {"limit_conn ujung_connections 200": "limit_conn ujung_connections 1"}
+    ) as proxy:
+        with proxy.raw() as wire, proxy.client() as others:
+            wire.settimeout(PATIENCE_SECONDS)
+            wire.sendall(begun + body[:1])
+            answers = (others.get("/healthz") for _ in range(1000))  # until the proxy has read the slow one's header
+            is_told(next(answer for answer in answers if answer.status_code != 200), Busy)
+            for place in range(1, len(body)):
+                assert asked not in behind.requests()
+                wire.sendall(body[place : place + 1])
+            assert wire.recv(4096).startswith(b"HTTP/1.1 404 ")
+        with proxy.client() as another:
+            another.get("/healthz")  # what came before is in the log when this is answered
+        assert asked in behind.requests()
 
 
 def test_the_sample_is_finite_and_agrees_with_the_settings() -> None:
@@ -270,3 +301,5 @@ def test_the_sample_is_finite_and_agrees_with_the_settings() -> None:
         assert 1 <= int(line[1].removesuffix(";").removesuffix("s")) <= 120
     (size,) = [line.split()[1] for line in text.splitlines() if "client_max_body_size" in line]
     assert int(size.removesuffix("k;")) * 1024 == Settings(_env_file=None).max_photo_bytes + FORM_OVERHEAD
+    (idle,) = [line.split()[1] for line in text.partition("}")[0].splitlines() if "keepalive_timeout" in line]
+    assert int(idle.removesuffix("s;")) < uvicorn.Config("app.main:app").timeout_keep_alive
