@@ -1,6 +1,7 @@
 """Where the API's time goes for one job: in this process, the app called without a socket, every hop in one thread."""
 
 import asyncio
+import logging
 import signal
 import time
 from collections import Counter
@@ -73,7 +74,12 @@ def show(stand: Stand, job: Job, console: Console, wanted: int = 2_000) -> None:
     address = with_options(stand.large, "-c synchronous_commit=off")  # waiting for the disk is not what is looked for
     settings = settings_of(address, stand.folder)
     house = assemble(settings)
-    with (stand.folder / "api.log").open("a") as told, patch("sys.stderr", told):
+    log = logging.getLogger()
+    with (
+        (stand.folder / "api.log").open("a") as told,
+        patch("sys.stderr", told),
+        patch.object(log, "handlers", list(log.handlers)),  # those of the file end with it
+    ):
         configure_logs(as_json=True)
         app = create_app(settings, house=house)
         with patch("anyio.to_thread.run_sync", _in_this_thread):

@@ -106,7 +106,7 @@ class Phone(threading.Thread):
     def _report(self, who: Someone) -> UUID:
         problem = new_id()
         body = self._town.problem(self._kelurahan, id=str(problem), category="air-mati")
-        self._send(who, "/problems", body, 201, Sent(f"id:{problem}", problem, "reported"))
+        self._send(who, "/problems", body, 201, Sent(f"report_problem:{problem}", problem, "reported"))
         if self._shared is not None:
             self._comment(self._lurah, self._shared)
         return problem
@@ -115,7 +115,11 @@ class Phone(threading.Thread):
         comment = new_id()
         body = {"id": str(comment), "text": f"Catatan {comment}"}
         self._send(
-            who, f"/problems/{problem}/comments", body, 201, Sent(f"id:{comment}", problem, "commented", comment)
+            who,
+            f"/problems/{problem}/comments",
+            body,
+            201,
+            Sent(f"comment_on_problem:{comment}", problem, "commented", comment),
         )
 
     def _step(self, who: Someone, problem: UUID, verb: str, fact: str, **said: Any) -> dict[str, Any]:
