@@ -25,19 +25,24 @@ _EDITION, _SHELVES = "edition", "shelves"
 
 
 class Shelves:
-    """What one process remembers. Threads may race to fill a shelf; they all put the same on it."""
+    """What one process remembers. Threads may race to fill a shelf; they all put the same on it.
+
+    Nothing is ever taken off a shelf, and an edition never stands without its own shelves: a new one takes the place of
+    the old, which whoever is reading it keeps.
+    """
 
     def __init__(self) -> None:
-        self._edition: str | None = None
-        self._shelves: dict[str, dict[Any, Any]] = {}
+        self._kept: tuple[str | None, dict[str, dict[Any, Any]]] = (None, {})
 
     def of(self, edition: str, name: str) -> dict[Any, Any]:
         """The shelf of this name, empty where it held another edition."""
-        if edition != self._edition:
-            self._edition, self._shelves = edition, {}
-        shelf = self._shelves.setdefault(name, {})
+        kept, shelves = self._kept
+        if kept != edition:
+            shelves = {}
+            self._kept = (edition, shelves)
+        shelf = shelves.setdefault(name, {})
         if len(shelf) > _MAXIMUM:
-            shelf.clear()
+            shelf = shelves[name] = {}
         return shelf
 
 

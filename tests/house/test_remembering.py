@@ -131,9 +131,20 @@ async def test_each_table_of_reference_has_its_trigger(town: Town, table: str) -
 def test_a_shelf_is_emptied_before_it_grows_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelves, "_MAXIMUM", 3)
     kept = shelves.Shelves()
+    held = kept.of("first", "areas")
     for number in range(4):
         kept.of("first", "areas")[number] = number
     assert kept.of("first", "areas") == {}
+    assert held == {0: 0, 1: 1, 2: 2, 3: 3}, "whoever is reading the full one finds in it what was there"
+
+
+def test_another_edition_takes_nothing_from_whoever_reads_the_one_before() -> None:
+    kept = shelves.Shelves()
+    held = kept.of("first", "areas")
+    held["35"] = "Jawa Timur"
+    assert kept.of("second", "areas") == {}
+    assert held == {"35": "Jawa Timur"}
+    assert kept.of("first", "areas") == {}, "and an old edition that is asked for once more is read again"
 
 
 def test_a_read_refuses_to_write(house: House) -> None:
