@@ -1,6 +1,5 @@
 """Three cities with everybody at their post, and one week of their life by the app's own write path."""
 
-import csv
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from app.problems.schemas.parts import PartAccept, PartFinish, PartStart
 from app.problems.schemas.reports import CommentIn, EditIn, PointIn, ReporterIn, ReportIn
 from app.problems.schemas.steps import Accept, Assign, Confirm, Forward
 from app.problems.words import Resolution
-from app.town.seed import CITY, HERE, sow_town
+from app.town.seed import CITY, rows_of, sow_town
 
 CITIES: Final = {CITY: "", "35.73": ".73", "35.76": ".76"}
 """Pasuruan, whose officials ask, and two cities of the same shape; with the ending of their agencies' codes."""
@@ -74,8 +73,8 @@ def settle(house: House) -> dict[Office, Actor]:
     with house.database.write() as session:
         for city, ending in CITIES.items():
             if city != CITY:
-                import_areas(session, [(row["code"].replace(CITY, city), row["name"]) for row in _rows("areas")])
-                agencies = [row | {"code": row["code"] + ending} for row in _rows("agencies")]
+                import_areas(session, [(row["code"].replace(CITY, city), row["name"]) for row in rows_of("areas")])
+                agencies = [row | {"code": row["code"] + ending} for row in rows_of("agencies")]
                 sow(session, city, house.clock(), agencies)
         people = {(kind, area or agency or ""): _actor(kind, area, agency) for kind, area, agency in _posts(session)}
         rows = [_records(office, actor, house.clock()) for office, actor in people.items()]
@@ -87,11 +86,6 @@ def settle(house: House) -> dict[Office, Actor]:
 def token_of(kind: PostKind, place: str) -> str:
     """The token of whoever holds this post."""
     return f"bench-{kind}-{place}"
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    with (HERE / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _posts(session: Session) -> Iterator[tuple[PostKind, str | None, str | None]]:

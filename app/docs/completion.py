@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.kit.refusals import MEDIA_TYPE, Refusal, every_refusal, refused
+from app.kit.refusals import MEDIA_TYPE, Refusal, refusals_by_code, refused
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 
 Operation = dict[str, Any]
@@ -77,7 +77,7 @@ LINKS: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...] = (
 
 def complete(operations: Mapping[str, Operation]) -> None:
     """Completes each operation, known by its operationId."""
-    refusals = {refusal.code: refusal for refusal in every_refusal()}
+    refusals = refusals_by_code()
     for name, operation in operations.items():
         told = {code: refusals[code] for codes in _codes(operation) for code in codes}
         if operation.get("security"):

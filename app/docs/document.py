@@ -17,7 +17,7 @@ from app.areas.words import Level
 from app.docs.completion import complete
 from app.docs.translation import Catalogue, retold
 from app.kit.doors import TOKEN_PATH
-from app.kit.refusals import MEDIA_TYPE, ProblemDetails, Refusal, every_refusal
+from app.kit.refusals import MEDIA_TYPE, ProblemDetails, refusals_by_code
 from app.people.words import PostKind
 from app.problems.words import (
     AssignmentState,
@@ -95,7 +95,7 @@ def in_indonesian(document: Document, catalogue: Catalogue) -> Document:
     """The same document for Indonesian readers; what the catalogue lacks stays English."""
     translated: Document = retold(document, catalogue)
     translated["info"]["description"] = _introduction(catalogue)
-    refusals = by_code()
+    refusals = refusals_by_code()
     for response, examples in _refused_responses(translated):
         response["content"][MEDIA_TYPE]["examples"] = {
             code: {"value": example["value"] | {"title": refusals[code].judul}} for code, example in examples.items()
@@ -123,11 +123,6 @@ def operations(document: Document) -> Iterator[tuple[str, Document]]:
     for path in document["paths"].values():
         for operation in path.values():
             yield operation["operationId"], operation
-
-
-def by_code() -> dict[str, type[Refusal]]:
-    """Every refusal by its code."""
-    return {refusal.code: refusal for refusal in every_refusal()}
 
 
 def glossary() -> list[tuple[str, str]]:

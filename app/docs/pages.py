@@ -15,9 +15,9 @@ from fastapi.openapi.docs import get_swagger_ui_oauth2_redirect_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from app.docs.document import HERE, Document, by_code, in_indonesian, make_document
+from app.docs.document import HERE, Document, in_indonesian, make_document
 from app.docs.translation import Catalogue, read_catalogue
-from app.kit.refusals import MEDIA_TYPE
+from app.kit.refusals import MEDIA_TYPE, refusals_by_code
 
 Language = Annotated[Literal["id", "en"], Query(alias="lang")]
 """Indonesian, unless English is asked for."""
@@ -64,18 +64,20 @@ class Documents:
         return read_catalogue(HERE / "id.po")
 
     @cached_property
-    def _bodies(self) -> dict[str, bytes]:
+    def _bodies(self) -> dict[str, tuple[bytes, str]]:
+        """Of each language, the document as JSON, and its ETag."""
         said = {"en": self.english, "id": in_indonesian(self.english, self.catalogue)}
-        return {
+        bodies = {
             language: json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
             for language, document in said.items()
         }
+        return {language: (body, f'"{sha256(body).hexdigest()[:16]}"') for language, body in bodies.items()}
 
     def answer(self, request: Request, language: str) -> Response:
         """The document as JSON; nothing but a 304 where the reader holds it already."""
-        body = self._bodies[language]
-        headers = {"ETag": f'"{sha256(body).hexdigest()[:16]}"', "Content-Language": language}
-        if request.headers.get("if-none-match", "").removeprefix("W/") == headers["ETag"]:  # weak behind gzip
+        body, etag = self._bodies[language]
+        headers = {"ETag": etag, "Content-Language": language}
+        if request.headers.get("if-none-match", "").removeprefix("W/") == etag:  # weak behind gzip
             return Response(status_code=304, headers=headers)
         return Response(body, media_type="application/json", headers=headers)
 
@@ -123,7 +125,7 @@ def _page(address: str, language: str, body: str, head: str = "") -> HTMLRespons
 
 def _refusals(language: str) -> str:
     """Every refusal with its status and what it says; the `type` of a refusal leads to its line."""
-    refusals = sorted(by_code().items(), key=lambda each: (each[1].status, each[0]))
+    refusals = sorted(refusals_by_code().items(), key=lambda each: (each[1].status, each[0]))
     rows = "\n".join(
         f"<tr id={code}><td>{refusal.status}</td><td><code>{code}</code></td>"
         f"<td>{escape(refusal.title if language == 'en' else refusal.judul)}</td></tr>"

@@ -10,13 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, false, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from app.journal.facts import Author, Fact, Recorded
 from app.journal.models import Administration, Entry, LogHead, Text
 from app.kit.columns import among, bound, columns_of, table_of
-from app.kit.database import insert_rows, write_rows
+from app.kit.database import insert_rows, resolving_insert, write_rows
 from app.kit.house import Work
 from app.kit.ids import new_id
 
@@ -44,8 +43,7 @@ def lock(session: Session, logs: Iterable[str], also: Logs | None = None) -> dic
     heads = _locked(session, wanted, also)
     missing = [log for log in wanted if log not in heads]
     if missing:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(LogHead).on_conflict_do_nothing()
+        statement = resolving_insert(session, LogHead).on_conflict_do_nothing()
         session.connection().execute(statement, [{"log": log, "position": 0, "next_number": 1} for log in missing])
         heads = _locked(session, wanted, also)
     return heads

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Executable, Insert, event, insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel
@@ -129,6 +130,17 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self.engine.dispose()
+
+
+def dialect_of(session: Session) -> str:
+    """Which database the session speaks to: `sqlite` or `postgresql`."""
+    return session.get_bind().dialect.name
+
+
+def resolving_insert(session: Session, table: type[SQLModel]) -> Any:
+    """An insert of this database that can say what to do `on_conflict_…`."""
+    dialect = postgresql if dialect_of(session) == "postgresql" else sqlite
+    return dialect.insert(table)
 
 
 def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -145,6 +145,11 @@ def every_refusal(root: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
         yield from every_refusal(child)
 
 
+def refusals_by_code() -> dict[str, type[Refusal]]:
+    """Each declared refusal by its code."""
+    return {refusal.code: refusal for refusal in every_refusal()}
+
+
 def refused(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may say these, besides what every route may say."""
     by_status: dict[int, list[type[Refusal]]] = {}

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from fastapi import Response
 from sqlalchemy import Boolean, ColumnElement, Date, Float, String, Uuid, case, cast, func, literal_column, type_coerce
-from sqlmodel import Session
 
 from app.kit.columns import EnumText, Moment
 from app.kit.paging import Slice, encode
@@ -24,11 +23,6 @@ ItemT = TypeVar("ItemT")
 
 _NO_FRACTION: tuple[Any, Any] = (literal_column("'.000000'"), literal_column("''"))
 """Whole seconds are written without a fraction, as pydantic writes them."""
-
-
-def dialect_of(session: Session) -> str:
-    """The database that will render."""
-    return session.get_bind().dialect.name
 
 
 def as_object(dialect: str, members: Mapping[str, Any]) -> ColumnElement[str]:

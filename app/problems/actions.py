@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from app.agencies.actions import teach
@@ -23,7 +22,7 @@ from app.evidence.models import Photo
 from app.journal.actions import Draft, Head, Logs, administration, lock
 from app.journal.facts import Author, Fact
 from app.kit.columns import among, bound, columns_of, table_of
-from app.kit.database import Again, insert_rows, write_rows
+from app.kit.database import Again, insert_rows, resolving_insert, write_rows
 from app.kit.house import House, Work
 from app.kit.ids import new_id
 from app.kit.refusals import IdReused, NotPermitted, Refusal, VersionMismatch
@@ -378,9 +377,8 @@ class _Desk:
         """Two problems are linked once; saying it again says how."""
         if not self._links:
             return
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         rows = [{"problem_id": one, "other_id": other, "kind": kind} for (one, other), kind in self._links.items()]
-        statement = dialect.insert(ProblemLink).values(rows)
+        statement = resolving_insert(session, ProblemLink).values(rows)
         session.connection().execute(
             statement.on_conflict_do_update(
                 index_elements=["problem_id", "other_id"], set_={"kind": statement.excluded.kind}

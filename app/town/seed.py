@@ -45,7 +45,7 @@ class SownTown:
 def sow_town(house: House) -> SownTown:
     """Sows what is missing of Kota Pasuruan, in one transaction; sowing again changes nothing."""
     areas = read_rows(HERE / "areas.csv")
-    agencies, categories, responsibilities = (_rows(name) for name in ("agencies", "categories", "responsibilities"))
+    agencies, categories, responsibilities = (rows_of(name) for name in ("agencies", "categories", "responsibilities"))
 
     def unit(session: Session) -> SownTown:
         return SownTown(
@@ -57,6 +57,7 @@ def sow_town(house: House) -> SownTown:
     return house.database.perform(unit)
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows_of(name: str) -> list[dict[str, str]]:
+    """The rows of one of the registers beside this file."""
     with (HERE / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

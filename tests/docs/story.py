@@ -6,20 +6,18 @@ look things up, and an admin does what admins do. Every request is really sent, 
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from httpx import AsyncClient, Response
 
-from app.docs.document import Document, operations
+from app.docs.document import Document
 from app.problems.words import AssignmentVerb, Verb
 from tests.conftest import SettableClock
 from tests.town import picture
 
 PASSWORD = "hujan-di-muara-2026"
-AGENCY_OF_EXAMPLE = "DLHKP"
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SECRET = {
@@ -183,14 +181,10 @@ async def tell(recorder: Recorder, clock: SettableClock) -> None:
         for name in ("operator.bakalan", "lurah.bakalan", "camat.bugul-kidul", "petugas.pupr", "admin")
     ]
     for chapter in (_arriving, _looking_around, _a_blocked_drain, _keeping_accounts, _keeping_registers, _leaving):
-        await _told(chapter, recorder, operator=operator, lurah=lurah, camat=camat, officer=officer, admin=admin)
+        await chapter(recorder, operator=operator, lurah=lurah, camat=camat, officer=officer, admin=admin)
         clock.advance(timedelta(minutes=20))
     recorder.verbs("take_step", STEPS)
     recorder.verbs("take_assignment_step", PART_STEPS)
-
-
-async def _told(chapter: Callable[..., Awaitable[None]], recorder: Recorder, **people: Speaker) -> None:
-    await chapter(recorder, **people)
 
 
 async def _arriving(recorder: Recorder, **_: Speaker) -> None:
@@ -235,7 +229,6 @@ async def _a_blocked_drain(
     drain = {"problem_id": problem["id"]}
     await operator("edit_problem", {"address": "Gang Mawar, depan Balai RW 02"}, **drain)
     await recorder.send("send_photo", operator.token, drain, files={"file": ("saluran.jpg", picture(), "image/jpeg")})
-    photo = recorder.exchanges["send_photo"]["response"]
     await lurah("comment_on_problem", {"text": "Sudah kami cek bersama ketua RT.", "internal": False}, **drain)
     await lurah("read_reporter", **drain)
     await lurah("take_step", {"verb": "forward"}, **drain)
@@ -246,11 +239,9 @@ async def _a_blocked_drain(
     await officer("read_assignment", **part)
     await officer("list_assignments", state="accepted", limit=1)
     await camat("list_problems", state="in_progress", area="35.75.03", limit=2)
-    await lurah("read_problem", **drain)
     await lurah("list_comments", limit=2, **drain)
     await lurah("read_history", limit=3, **drain)
-    sent = next(each for each in (await lurah("read_problem", **drain))["photos"])
-    assert photo["problem_id"]
+    (sent,) = (await lurah("read_problem", **drain))["photos"]
     await lurah("see_photo", photo_id=sent, small=True, **drain)
 
 
@@ -298,19 +289,13 @@ async def _keeping_registers(_: Recorder, *, admin: Speaker, **__: Speaker) -> N
 
 
 async def _leaving(recorder: Recorder, **_: Speaker) -> None:
-    operator = await recorder.log_in("operator.bakalan")
+    await recorder.log_in("operator.bakalan")
     other = await recorder.log_in("operator.bakalan")
     devices = await other("list_devices", limit=2)
     found = next(each["id"] for each in devices["items"] if not each["current"])
     await other("revoke_device", id=found)
     await other("change_password", {"current": PASSWORD, "new": "pasir-putih-di-muara"})
     await other("log_out")
-    del operator
-
-
-def told_of(document: Document) -> set[str]:
-    """The operations that the document has."""
-    return {name for name, _ in operations(document)}
 
 
 def as_text(exchanges: dict[str, dict[str, Any]]) -> str:

@@ -39,7 +39,7 @@ from app.people.actors import view
 from app.people.models import Account, DeviceSession, Post
 from app.people.words import PostKind
 from app.problems.models import ProblemRow
-from app.town.seed import HERE as SEED
+from app.town.seed import rows_of as seeded
 from app.workdays.actions import seed_limits
 from tests.conftest import Databases, settings_for
 from tests.town import NEVER, SINCE, picture
@@ -177,8 +177,7 @@ def reports() -> list[Report]:
 
 def settle(house: House) -> None:
     """Surabaya's areas and agencies, our categories and limits, and one person for each post that is concerned."""
-    with (SEED / "categories.csv").open(encoding="utf-8", newline="") as file:
-        categories = list(csv.DictReader(file))
+    categories = seeded("categories")
     with house.database.write() as session:
         import_areas(session, areas())
         seed_limits(session)

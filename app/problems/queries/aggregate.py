@@ -14,7 +14,8 @@ from sqlmodel import Session, col
 from app.journal.facts import Author, Fact
 from app.journal.models import Entry, Text
 from app.kit.columns import Moment, among, bound, columns_of
-from app.kit.rendering import Record, dialect_of
+from app.kit.database import dialect_of
+from app.kit.rendering import Record
 from app.problems import policy
 from app.problems.lifecycle.evolve import fold
 from app.problems.lifecycle.record import Assignment, Problem

@@ -30,9 +30,10 @@ from app.agencies.words import AgencyCode, CategoryClass, CategoryCode
 from app.areas.queries import remembered as remembered_areas
 from app.areas.words import AreaCode
 from app.kit.columns import Moment
+from app.kit.database import dialect_of
 from app.kit.house import Work
 from app.kit.paging import Page, Slice
-from app.kit.rendering import RenderedPage, as_object, cut, dialect_of
+from app.kit.rendering import RenderedPage, as_object, cut
 from app.kit.words import Line, Timestamp
 from app.people.actors import Actor
 from app.problems import policy
