@@ -8,6 +8,7 @@ from app.kit import models as kit
 from app.people import models as people
 from app.problems import models as problems
 from app.registers import models as registers
+from app.sync import models as sync
 from app.workdays import models as workdays
 
-__all__ = ["agencies", "areas", "evidence", "journal", "kit", "people", "problems", "registers", "workdays"]
+__all__ = ["agencies", "areas", "evidence", "journal", "kit", "people", "problems", "registers", "sync", "workdays"]

@@ -19,6 +19,8 @@ class LogHead(SQLModel, table=True):
     position: int = 0
     next_number: int = 1
     """The next number that a problem of this kelurahan is given, the part behind its code."""
+    floor: int = 0
+    """Up to this position, marks of what has gone were swept away: who read no further has to begin anew."""
 
 
 class Entry(SQLModel, table=True):

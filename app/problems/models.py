@@ -202,3 +202,36 @@ class Reporter(SQLModel, table=True):
 
     problem_id: UUID = Field(primary_key=True, foreign_key="problem.id")
     sealed: str
+
+
+class Sight(SQLModel, table=True):
+    """What an agency sees of a log, and what has left a log: the feed of those who do not simply see all of it.
+
+    Under no agency (`""`) stand only marks of problems that were moved to another kelurahan.
+    """
+
+    __tablename__ = "sight"
+    __table_args__ = (
+        Index("ix_sight_agency_position", "agency_code", "log", "position"),
+        Index("ix_sight_gone", "gone", "at"),
+    )
+
+    agency_code: str = Field(primary_key=True, sa_type=Code(20))
+    log: str = Field(primary_key=True, sa_type=Code(13))
+    problem_id: UUID = Field(primary_key=True)
+    position: int
+    """Of the fact after which it is seen so, or no longer."""
+    gone: bool
+    at: datetime = Field(sa_type=Moment)
+
+
+class Reading(SQLModel, table=True):
+    """The last state of a problem that somebody at the kecamatan has opened."""
+
+    __tablename__ = "problem_reading"
+    __table_args__ = (Index("ix_problem_reading_log", "log", "position"),)
+
+    problem_id: UUID = Field(primary_key=True, foreign_key="problem.id")
+    log: str = Field(sa_type=Code(13))
+    position: int
+    at: datetime = Field(sa_type=Moment)
