@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -68,28 +68,31 @@ def receive(house: House, data: bytes, claim: Claim | None = None) -> Prepared:
 
 
 def record(work: Work[Any], prepared: Prepared, photo_id: UUID | None = None) -> Photo:
-    """The row of a photo that was received. The same photo under the same id again is the first one's row."""
+    """The row of a photo that was received. The same photo under the same id again is the first one's row.
+
+    A row that awaited these bytes has them now.
+    """
     account_id = work.caller.account_id if work.caller else None
     known = work.session.get(Photo, photo_id) if photo_id else None
     if known is not None:
-        if known.sha256 != prepared.sha256 or known.account_id != account_id:
-            raise IdReused
+        check_same(known, prepared.sha256, account_id)
+        if known.is_awaited:
+            known.sqlmodel_update(asdict(prepared))
         return known
-    photo = Photo(
-        id=photo_id or new_id(),
-        sha256=prepared.sha256,
-        perceptual_hash=prepared.perceptual_hash,
-        width=prepared.width,
-        height=prepared.height,
-        size=prepared.size,
-        media_type=prepared.media_type,
-        stored_name=prepared.stored_name,
-        thumbnail_name=prepared.thumbnail_name,
-        account_id=account_id,
-        created_at=work.now,
-    )
+    photo = Photo(id=photo_id or new_id(), account_id=account_id, created_at=work.now, **asdict(prepared))
     work.session.add(photo)
     return photo
+
+
+def check_same(photo: Photo, sha256: str, account_id: UUID | None) -> None:
+    """Refuses an id that already names another picture, or somebody else's."""
+    if photo.sha256 != sha256 or photo.account_id != account_id:
+        raise IdReused
+
+
+def await_photo(photo_id: UUID, sha256: str, size: int, account_id: UUID | None, now: datetime) -> Photo:
+    """The row, not yet added, of a photo whose bytes are still to come."""
+    return Photo(id=photo_id, sha256=sha256, size=size, media_type=MEDIA_TYPE, account_id=account_id, created_at=now)
 
 
 def sweep(house: House) -> int:

@@ -32,3 +32,8 @@ class Photo(SQLModel, table=True):
     account_id: UUID | None = None
     """Who sent it; None for the system."""
     created_at: datetime = Field(sa_type=Moment)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its bytes are still to come."""
+        return self.stored_name is None

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from app.agencies.words import AgencyCode
-from app.evidence.actions import receive, store_of
+from app.evidence.actions import receive
 from app.evidence.models import Photo
 from app.evidence.pictures import (
     Claim,
@@ -16,6 +16,7 @@ from app.evidence.pictures import (
     PhotoTooManyPixels,
     PhotoUnreadable,
 )
+from app.evidence.queries import PhotoAwaited, data_of
 from app.kit.doors import WRITES, Door
 from app.kit.house import Work
 from app.kit.paging import BadCursor, Page, Slicing
@@ -235,7 +236,7 @@ async def send_photo(
     "/problems/{problem_id}/photos/{photo_id}",
     summary="See a photo",
     response_class=Response,
-    responses=refused(*_ANYBODY, ProblemNotFound, PhotoNotFound)
+    responses=refused(*_ANYBODY, ProblemNotFound, PhotoNotFound, PhotoAwaited)
     | {
         200: {
             "description": "The picture.",
@@ -253,7 +254,7 @@ async def see_photo(
 
     def look() -> tuple[Photo, bytes]:
         photo = door.ask(lambda work: records.photo(work, problem_id, photo_id))
-        return photo, store_of(door.house).read(photo.thumbnail_name if small else photo.stored_name)
+        return photo, data_of(door.house, photo, small=small)
 
     photo, data = await door.steps(look)
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=86400, immutable"}

@@ -15,8 +15,8 @@ from app.agencies.models import Agency
 from app.areas.models import Area
 from app.areas.words import Level, parent_of
 from app.assembly import assemble, create_app
-from app.evidence.actions import store_of
 from app.evidence.models import Photo
+from app.evidence.queries import data_of
 from app.journal.models import Entry
 from app.kit.house import House
 from app.people.actions.posts import create_admin
@@ -149,7 +149,7 @@ def test_every_photo_has_its_file_and_no_two_are_alike(demo: Demo) -> None:
     assert len(photos) == demo.made.photos >= 30
     assert len({photo.sha256 for photo in photos}) == len(photos)
     for photo in photos:
-        assert len(store_of(demo.house).read(photo.stored_name)) == photo.size
+        assert len(data_of(demo.house, photo, small=False)) == photo.size
 
 
 def test_names_are_as_promised(demo: Demo) -> None:

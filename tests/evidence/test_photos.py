@@ -1,5 +1,6 @@
 """Taking photos in, and sweeping what nobody relies on."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -45,9 +46,9 @@ def stored(house: House) -> set[str]:
 
 def test_a_photo_has_bytes_and_a_row(house: House, clock: SettableClock) -> None:
     photo = send(house, from_a_phone())
-    store = actions.store_of(house)
     assert stored(house) == {photo.stored_name, photo.thumbnail_name}
-    assert len(store.read(photo.stored_name)) == photo.size
+    assert len(queries.data_of(house, photo, small=False)) == photo.size
+    assert 0 < len(queries.data_of(house, photo, small=True)) < photo.size
     assert (photo.width, photo.height, photo.media_type) == (480, 640, "image/jpeg")
     assert (photo.account_id, photo.created_at) == (LURAH.account_id, clock.now)
     with house.database.read() as session:
@@ -75,6 +76,50 @@ def test_an_id_names_one_photo_of_one_sender(house: House) -> None:
         send(house, encoded(street(50, 50)), chosen)
     with pytest.raises(IdReused):
         send(house, from_a_phone(), chosen, Someone(new_id()))
+
+
+def await_bytes(house: House, data: bytes, caller: Someone = LURAH) -> Photo:
+    sha256 = hashlib.sha256(data).hexdigest()
+    photo = actions.await_photo(new_id(), sha256, len(data), caller.account_id, house.clock())
+    with house.database.write() as session:
+        session.add(photo)
+    return photo
+
+
+def test_a_photo_may_be_awaited(house: House, clock: SettableClock) -> None:
+    data = from_a_phone()
+    promised = await_bytes(house, data)
+    assert promised.is_awaited
+    assert promised.size == len(data)
+    for small in (True, False):
+        with pytest.raises(queries.PhotoAwaited):
+            queries.data_of(house, promised, small=small)
+    clock.advance(timedelta(days=3))
+    came = send(house, data, promised.id)
+    assert not came.is_awaited
+    assert came.created_at == clock.now - timedelta(days=3)
+    with house.database.read() as session:
+        kept = queries.find(session, [promised.id])[promised.id]
+    assert (kept.width, kept.height) == (480, 640)
+    assert len(queries.data_of(house, kept, small=False)) == kept.size
+    clock.advance(timedelta(days=2))
+    assert actions.sweep(house) == 0
+
+
+def test_nothing_but_what_is_awaited_takes_its_place(house: House) -> None:
+    promised = await_bytes(house, from_a_phone())
+    with pytest.raises(IdReused):
+        send(house, encoded(street(50, 50)), promised.id)
+    with pytest.raises(IdReused):
+        send(house, from_a_phone(), promised.id, Someone(new_id()))
+    with house.database.read() as session:
+        assert queries.find(session, [promised.id])[promised.id].is_awaited
+
+
+def test_what_is_awaited_looks_like_nothing_else(house: House) -> None:
+    promised = [await_bytes(house, bytes([each])) for each in range(3)]
+    with house.database.read() as session:
+        assert not any(queries.alike(session, promised).values())
 
 
 def test_the_same_proof_twice_is_seen(house: House) -> None:

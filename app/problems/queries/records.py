@@ -115,6 +115,7 @@ def photo_out(owned: ProblemPhoto, photo: Photo) -> PhotoOut:
     return PhotoOut(
         id=photo.id,
         problem_id=owned.problem_id,
+        awaited=photo.is_awaited,
         width=photo.width,
         height=photo.height,
         size=photo.size,

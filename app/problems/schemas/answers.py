@@ -184,12 +184,13 @@ class CommentOut(Out):
 
 
 class PhotoOut(Out):
-    """A photo of a problem."""
+    """A photo of a problem. While its bytes are awaited, nobody knows how wide and how high it is."""
 
     id: UUID
     problem_id: UUID
-    width: int
-    height: int
+    awaited: bool
+    width: int | None
+    height: int | None
     size: int
     sha256: str
     seen_before: bool
