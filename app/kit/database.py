@@ -61,6 +61,8 @@ class Database:
         event.listen(self.engine, "before_cursor_execute", _refuse_writing)
         alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reading = self.engine.execution_options(ujung_read=True, **alone)
+        whole = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._surveying = self.engine.execution_options(ujung_read=True, **whole)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -69,6 +71,12 @@ class Database:
         On PostgreSQL each statement sees what was committed before it, in a transaction or not, so none is opened.
         """
         with self._translated(), self._reading.connect() as connection, self._session(connection) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A read whose statements all see the same moment: what one of them leaves out, no other has moved past."""
+        with self._translated(), self._surveying.connect() as connection, self._session(connection) as session:
             yield session
 
     @contextmanager

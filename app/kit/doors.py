@@ -164,10 +164,10 @@ class Door(Generic[CallerT]):
         """One hop for work with slow parts between its transactions (hashing, decoding): `ask` and `act` inside it."""
         return await self._hops.run(work)
 
-    def ask(self, question: Callable[[Work[CallerT]], AnswerT]) -> AnswerT:
-        """In a thread already: who asks, and the answer, in one read."""
+    def ask(self, question: Callable[[Work[CallerT]], AnswerT], *, whole: bool = False) -> AnswerT:
+        """In a thread already: who asks, and the answer, in one read; with `whole`, as of one moment."""
         now = self.house.clock()
-        with self.house.database.read() as session:
+        with self.house.database.snapshot() if whole else self.house.database.read() as session:
             work = self._identified(session, now)
             answer = question(work)
         self.house.remember_use(work)

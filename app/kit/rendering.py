@@ -8,13 +8,27 @@ result costs as much as a short statement does.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import reduce
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Response
-from sqlalchemy import Boolean, ColumnElement, Date, Float, String, Uuid, case, cast, func, literal_column, type_coerce
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Date,
+    Float,
+    String,
+    Uuid,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 
 from app.kit.columns import EnumText, Moment
 from app.kit.paging import Slice, encode
@@ -27,12 +41,38 @@ _NO_FRACTION: tuple[Any, Any] = (literal_column("'.000000'"), literal_column("''
 
 def as_object(dialect: str, members: Mapping[str, Any]) -> ColumnElement[str]:
     """A row as the text of a JSON object for clients; to be made once, for that costs more than to run it."""
+    return cast(object_of(dialect, members), String).label("item")
+
+
+def object_of(dialect: str, members: Mapping[str, Any]) -> Any:
+    """A row as a JSON object that can itself be a member of another."""
     is_postgresql = dialect == "postgresql"
     shown = _shown_by_postgresql if is_postgresql else _shown_by_sqlite
     pairs: list[Any] = []
     for name, column in members.items():
-        pairs += [literal_column(f"'{name}'"), shown(column)]
-    return cast(func.json_build_object(*pairs) if is_postgresql else func.json_object(*pairs), String).label("item")
+        pairs += [literal_column(f"'{name}'"), column.json if isinstance(column, Nested) else shown(column)]
+    return func.json_build_object(*pairs) if is_postgresql else func.json_object(*pairs)
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A member that is JSON already."""
+
+    json: Any
+
+
+def list_of(dialect: str, item: Any, rows: Any) -> Nested:
+    """One item for each of the rows (a statement's `FROM` in its order), as a JSON array."""
+    gather = func.json_agg if dialect == "postgresql" else func.json_group_array
+    gathered = select(gather(item)).select_from(rows).scalar_subquery()
+    if dialect == "postgresql":
+        return Nested(func.coalesce(gathered, literal_column("'[]'::json")))
+    return Nested(func.json(gathered))
+
+
+def shown(dialect: str, column: Any) -> Any:
+    """A column as a JSON value for clients."""
+    return _shown_by_postgresql(column) if dialect == "postgresql" else _shown_by_sqlite(column)
 
 
 def _shown_by_postgresql(column: ColumnElement[Any]) -> ColumnElement[Any]:

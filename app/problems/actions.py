@@ -1,6 +1,6 @@
 """The one write path: lock, load, decide, write; the same for one step of a phone and for 500 of an import."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import bindparam, select, update
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
 from app.agencies.actions import teach
 from app.agencies.queries import remembered_agencies, remembered_categories, responsible_agencies
@@ -25,16 +25,17 @@ from app.kit.columns import among, bound, columns_of, table_of
 from app.kit.database import Again, insert_rows, resolving_insert, write_rows
 from app.kit.house import House, Work
 from app.kit.ids import new_id
-from app.kit.refusals import IdReused, NotPermitted, Refusal, VersionMismatch
+from app.kit.refusals import Conflict, IdReused, NotPermitted, Refusal, VersionMismatch
 from app.people.actors import Actor
 from app.problems import policy
-from app.problems.lifecycle import kelurahan, rounds
+from app.problems.lifecycle import kelurahan, merging, rounds
 from app.problems.lifecycle.context import Context, UnknownCode
 from app.problems.lifecycle.evolve import evolve
+from app.problems.lifecycle.merging import Merge
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import check, check_part, decide, decide_part, stamped_report
-from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reporter
-from app.problems.queries.aggregate import PART_FIELDS, PROBLEM_FIELDS, load
+from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reporter, Sight
+from app.problems.queries.aggregate import PART_FIELDS, PROBLEM_FIELDS, corrections_since, load
 from app.problems.queries.details import AssignmentNotFound, ProblemNotFound, author_of, problem_of, shape, visible
 from app.problems.queries.due import duplicates_to_tell, to_resume, unanswered, unanswered_holds
 from app.problems.queries.lists import search_words
@@ -68,6 +69,16 @@ class Intent:
     author: Author | None = None
     """Who makes the facts, where that is neither the caller nor the system: an import."""
     round: Callable[[Problem, Context], list[Fact]] | None = None
+    actor: Actor | None = None
+    """Who does it, where one call brings what was done under several posts; else the caller."""
+    base: int | None = None
+    """The version that was known when it was said: fields that others changed since are not overwritten."""
+    proposal_id: UUID | None = None
+    """What a proposal is to be called that comes of it."""
+    in_turn: bool = False
+    """Whether it counts on the steps before it on the same problem, and waits where one of them was refused."""
+    rows: tuple[SQLModel, ...] = ()
+    """Rows of other rooms that are to be written with it, such as a photo that is still awaited."""
 
     @property
     def is_report(self) -> bool:
@@ -79,7 +90,21 @@ class Intent:
         return getattr(self.said, "main", None) or getattr(self.said, "problem", None)
 
 
+@dataclass(frozen=True)
+class Done:
+    """What became of an intent that was not refused."""
+
+    problem: Problem
+    merge: Merge | None = None
+    """What was left of it, where others had changed the problem meanwhile."""
+
+
 Outcome = Problem | Refusal
+
+
+class Held(Conflict):
+    code = "held"
+    title, judul = "A step before it was refused; it waits for a person", "Menunggu: langkah sebelumnya ditolak"
 
 
 def perform(work: Work[Any], intents: Sequence[Intent]) -> list[Outcome]:
@@ -87,13 +112,22 @@ def perform(work: Work[Any], intents: Sequence[Intent]) -> list[Outcome]:
 
     Statements do not grow with the number of intents. Raises `Again` where a problem left the locked logs meanwhile.
     """
+    return [each.problem if isinstance(each, Done) else each for each in perform_merging(work, intents)]
+
+
+def perform_merging(work: Work[Any], intents: Sequence[Intent], stuck: Collection[UUID] = ()) -> list[Done | Refusal]:
+    """The same for what was said of a problem as it stood before (`base`).
+
+    `stuck` are problems on which an earlier step of the same sender was refused: what counts on it is held.
+    """
     heads = lock(work.session, *_logs(work.session, intents))
-    desk = _Desk(work, intents, heads)
-    outcomes: list[Outcome] = []
+    desk = _Desk(work, intents, heads, stuck)
+    outcomes: list[Done | Refusal] = []
     for intent in intents:
         try:
             outcomes.append(desk.do(intent))
         except Refusal as refusal:
+            desk.note_refusal(intent, refusal)
             outcomes.append(refusal)
     desk.write()
     return outcomes
@@ -144,13 +178,19 @@ def _logs_of(is_one: bool) -> Any:
 class _Desk:
     """One unit of work on problems: everything read at the start, decided in memory, written at the end."""
 
-    def __init__(self, work: Work[Any], intents: Sequence[Intent], heads: Mapping[str, Head]) -> None:
+    def __init__(
+        self, work: Work[Any], intents: Sequence[Intent], heads: Mapping[str, Head], stuck: Collection[UUID]
+    ) -> None:
         self._work = work
-        self._actor: Actor | None = work.caller
+        self._actor: Actor | None = None
+        """Who does the intent at hand."""
+        self._stuck = set(stuck)
         self._heads = heads
         self._draft = Draft(work, heads)
         self._added: list[Any] = []
         self._links: dict[tuple[UUID, UUID], str] = {}
+        self._left: dict[tuple[str, UUID], int] = {}
+        """The positions at which problems left a log."""
         session = work.session
         ids = {intent.problem_id for intent in intents}
         others = {intent.other_id for intent in intents if intent.other_id}
@@ -163,6 +203,10 @@ class _Desk:
             self._loaded |= load(session, mains - self._loaded.keys(), work.now)
         self._problems = dict(self._loaded)
         self._changed: dict[UUID, Problem] = {}
+        bases = {
+            each.problem_id: each.base for each in intents if each.base is not None and merging.is_merged(each.said)
+        }
+        self._corrections = corrections_since(session, bases)
         self._look_up(session, intents)
 
     def _look_up(self, session: Session, intents: Sequence[Intent]) -> None:
@@ -172,8 +216,8 @@ class _Desk:
         categories = _named(said, "category")
         self._categories = remembered_categories(session, categories)
         agencies = _named(said, "lead", "agency", "belongs_to", "support", "optional_support")
-        if self._actor is not None and self._actor.agency_code and any(intent.is_report for intent in intents):
-            agencies.add(self._actor.agency_code)
+        reporters = [intent.actor or self._work.caller for intent in intents if intent.is_report]
+        agencies |= {each.agency_code for each in reporters if each is not None and each.agency_code}
         self._agencies = remembered_agencies(session, agencies)
         emergencies = {
             (each.category, each.area)
@@ -190,28 +234,44 @@ class _Desk:
 
     # -- decide ------------------------------------------------------------------------------------------------------
 
-    def do(self, intent: Intent) -> Problem:
+    def do(self, intent: Intent) -> Done:
         """Decides one intent and notes what it makes; raises its refusal."""
-        if isinstance(intent.said, ReportIn):
-            return self._report(intent, intent.said)
+        self._actor = intent.actor or self._work.caller
         problem = self._problems.get(intent.problem_id)
+        if intent.in_turn and intent.problem_id in self._stuck and not (problem and _is_remark(intent)):
+            raise Held
+        if isinstance(intent.said, ReportIn):
+            return Done(self._report(intent, intent.said))
         if problem is None or not self._sees(problem):
             raise ProblemNotFound
         if intent.expected_version is not None and intent.expected_version != problem.version:
             raise VersionMismatch(version=problem.version)
         context = self._context(problem.area_code, intent)
+        merge = None
         if intent.round is not None:
             facts = intent.round(problem, context)
         elif intent.part_id is not None or intent.part_of is not None:
             facts = self._decide_part(problem, intent, context)
         else:
-            facts = self._decide(problem, intent.said, context)
-        return self._note(problem, facts, intent, context)
+            self._check(problem, intent.said, context)
+            if intent.base is not None and merging.is_merged(intent.said):
+                merge = self._merged(problem, intent, intent.base)
+                facts = merge.facts(problem, context, intent.proposal_id, intent.base)
+            else:
+                facts = decide(problem, intent.said, context)
+        self._added += intent.rows
+        return Done(self._note(problem, facts, intent, context), merge)
+
+    def note_refusal(self, intent: Intent, refusal: Refusal) -> None:
+        """What counts on a refused step has to wait; nothing counts on a remark."""
+        if intent.in_turn and not _is_remark(intent) and not isinstance(refusal, IdReused):
+            self._stuck.add(intent.problem_id)
 
     def _sees(self, problem: Problem) -> bool:
         return self._actor is None or policy.see.holds(self._actor, problem, self._work.now)
 
-    def _decide(self, problem: Problem, said: Any, context: Context) -> list[Fact]:
+    def _check(self, problem: Problem, said: Any, context: Context) -> None:
+        """Refuses a verb that is not open now, or not to whoever says it."""
         verb, actor = Verb(said.verb), self._actor
         rule = policy.MAY[verb]
         if actor is not None and not rule.ever(actor.kind):
@@ -222,7 +282,17 @@ class _Desk:
             raise NotPermitted
         if verb is Verb.MARK_DUPLICATE and context.other is not None:
             self._check_main(context.other, context.now)
-        return decide(problem, said, context)
+
+    def _merged(self, problem: Problem, intent: Intent, base: int) -> Merge:
+        """What is left of it, after what others changed since its author looked."""
+        mine = self._actor.account_id if self._actor else None
+        changed = {
+            name
+            for each in self._corrections.get(problem.id, ())
+            if each.version > base and each.account_id != mine
+            for name in each.fields
+        }
+        return merging.merge(problem, intent.said, changed)
 
     def _check_main(self, main: Problem, now: datetime) -> None:
         """Both problems must lie where the caller may say that they are the same."""
@@ -293,6 +363,8 @@ class _Desk:
             before, after = after, evolve(after, fact, context.now, context.author)
             log = before.area_code if before is not None and fact.kind == "moved_out" else after.area_code
             position = self._draft.add(log, after.id, after.version, context.author, fact, intent.happened_at)
+            if fact.kind == "moved_out":
+                self._left[log, after.id] = position
             after = replace(after, position=position)
             self._note_rows(after, fact, context)
         assert after is not None, "a report makes at least one fact"
@@ -354,7 +426,36 @@ class _Desk:
             session.add_all(self._added)
             session.flush()
         self._write_links(session)
+        self._write_sights(session)
         self._draft.write()
+
+    def _write_sights(self, session: Session) -> None:
+        """Moves what agencies see along with each problem, and leaves a mark in a log that one has left."""
+        rows = [
+            {"agency_code": agency, "log": log, "problem_id": problem_id, "position": position, "gone": gone}
+            for problem_id, after in self._changed.items()
+            for (agency, log), (position, gone) in self._sights(after).items()
+        ]
+        if rows:
+            statement = resolving_insert(session, Sight)
+            moved = {name: statement.excluded[name] for name in ("position", "gone", "at")}
+            statement = statement.on_conflict_do_update(index_elements=["agency_code", "log", "problem_id"], set_=moved)
+            write_rows(session, statement, [row | {"at": self._work.now} for row in rows])
+
+    def _sights(self, after: Problem) -> dict[tuple[str, str], tuple[int, bool]]:
+        """How each agency, and under `""` whoever sees a whole log, sees a changed problem from now on."""
+        before = self._loaded.get(after.id)
+        seen_before = before.seen_by if before else frozenset()
+        left = {log: position for (log, each), position in self._left.items() if each == after.id}
+        sights = {
+            (agency, log): (position, True)
+            for log, position in left.items()
+            for agency in ("", *(seen_before | after.seen_by))
+            if log != after.area_code
+        }
+        sights |= {(agency, after.area_code): (after.position, True) for agency in seen_before - after.seen_by}
+        sights |= {(agency, after.area_code): (after.position, False) for agency in after.seen_by}
+        return sights
 
     def _update(
         self, table: type[ProblemRow | AssignmentRow], rows: Iterable[tuple[dict[str, Any], dict[str, Any]]]
@@ -424,6 +525,11 @@ def _part_rows(problem: Problem) -> list[dict[str, Any]]:
 def _kept_parts(before: Problem, after: Problem) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The parts there were, as they were and as they are."""
     return zip(_part_rows(before), _part_rows(after), strict=False)
+
+
+def _is_remark(intent: Intent) -> bool:
+    """A comment or a photo: it moves nothing, so it neither waits for a step nor lets one wait."""
+    return getattr(intent.said, "verb", None) in (Verb.COMMENT, Verb.ATTACH)
 
 
 def _part_meant(problem: Problem, intent: Intent) -> Assignment | None:

@@ -26,6 +26,9 @@ from app.problems.words import AssignmentState, AssignmentVerb, Ground, State, V
 
 ActorRule = Rule[Actor]
 
+VERSION: Final = 1
+"""Of what posts see: raised when `see` changes, so that phones read anew what they may hold."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -93,14 +96,7 @@ def _concerns_my_agency() -> ActorRule:
 
     def holds(who: Actor, record: Problem | Part, _now: datetime) -> bool:
         problem = _problem(record)
-        return who.agency_code is not None and (
-            problem.alerted_agency == who.agency_code
-            or problem.origin == who.office
-            or any(
-                each.agency_code == who.agency_code and each.state is not AssignmentState.REVOKED
-                for each in problem.assignments
-            )
-        )
+        return who.agency_code is not None and who.agency_code in problem.seen_by
 
     def where(who: Actor, _now: datetime) -> ColumnElement[bool]:
         if who.agency_code is None:

@@ -98,7 +98,6 @@ class DocumentAssignmentOut(Out):
     hold_review_on: date | None
     resolution: Resolution | None
     note: str | None
-    may: Annotated[list[AssignmentVerb], Field(description="What this post may do with it, as of `server_time`.")]
 
 
 class DocumentFactOut(Out):
@@ -156,6 +155,7 @@ class DocumentOut(Out):
     comments: Annotated[int, Field(description="How many there are for this side.")]
     photos: list[UUID]
     may: Annotated[list[Verb], Field(description="What this post may do, as of `server_time`: advice, not a right.")]
+    may_parts: Annotated[list[list[AssignmentVerb]], Field(description="And with each assignment, in their order.")]
 
 
 class GoneOut(Out):

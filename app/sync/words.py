@@ -15,12 +15,12 @@ SCHEMAS_TAKEN: Final = 2
 Cursor = Annotated[
     str,
     Field(
-        pattern=r"^(0|[1-9][0-9]{0,9})\.[0-9a-f]{8}$",
-        description="How far a log was read: a position, and a check of what stood there and of who was looking.",
-        examples=["57.9f3c21ab"],
+        pattern=r"^(0|[1-9][0-9]{0,8})\.[0-9a-f]{12}$",
+        description="How far a log was read: a position, then a check of what stood there and of who was looking.",
+        examples=["57.9f3c21ab04d6"],
     ),
 ]
-Cursors = Annotated[dict[AreaCode, Cursor], Field(max_length=10_000, examples=[{"35.75.03.1005": "57.9f3c21ab"}])]
+Cursors = Annotated[dict[AreaCode, Cursor], Field(max_length=10_000, examples=[{"35.75.03.1005": "57.9f3c21ab04d6"}])]
 
 DeviceName = Annotated[Line, Field(max_length=120, examples=["HP lapangan Bakalan"])]
 Version = Annotated[int, Field(ge=0, le=2**31 - 1)]

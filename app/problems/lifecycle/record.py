@@ -156,6 +156,14 @@ class Problem:
         return self.lead.agency_code if self.lead else None
 
     @property
+    def seen_by(self) -> frozenset[str]:
+        """The agencies that it concerns: with a part not revoked, told of the emergency, or having recorded it."""
+        parts = {each.agency_code for each in self.assignments if each.state is not AssignmentState.REVOKED}
+        kind, _, recorder = self.origin.partition(":")
+        told = {self.alerted_agency} if self.alerted_agency else set()
+        return frozenset(parts | told | ({recorder} if kind == "agency" else set()))
+
+    @property
     def district_code(self) -> str:
         return parent_of(self.area_code) or self.area_code
 

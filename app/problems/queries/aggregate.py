@@ -1,7 +1,7 @@
 """Reading the aggregate: from its tables, or from its facts alone."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
@@ -18,6 +18,7 @@ from app.kit.database import dialect_of
 from app.kit.rendering import Record
 from app.problems import policy
 from app.problems.lifecycle.evolve import fold
+from app.problems.lifecycle.merging import CORRECTING, fields_of
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.models import AssignmentRow, ProblemPhoto, ProblemRow
 
@@ -64,6 +65,34 @@ def _problem(problem: str, parts: str | None, photos: str | None, lurah_vacant: 
         assignments=tuple(Assignment(**{name: part[name] for name in PART_FIELDS}) for part in ordered),
         lurah_vacant=bool(lurah_vacant),
     )
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Which fields a fact changed, and whose fact it is."""
+
+    version: int
+    account_id: UUID | None
+    fields: frozenset[str]
+
+
+def corrections_since(session: Session, ids: Collection[UUID], base: int) -> dict[UUID, list[Correction]]:
+    """What was corrected in these problems after a version, in one statement."""
+    if not ids:
+        return {}
+    rows = session.connection().execute(_CORRECTIONS, {"ids": list(ids), "base": base})
+    found: dict[UUID, list[Correction]] = {}
+    for subject, version, account_id, kind, data in rows:
+        found.setdefault(subject, []).append(Correction(version, account_id, fields_of(kind, data)))
+    return found
+
+
+_ENTRIES = columns_of(Entry)
+_CORRECTIONS = select(_ENTRIES.subject, _ENTRIES.version, _ENTRIES.account_id, _ENTRIES.kind, _ENTRIES.data).where(
+    _ENTRIES.subject.in_(bindparam("ids", expanding=True)),
+    _ENTRIES.version > bindparam("base"),
+    _ENTRIES.kind.in_(CORRECTING),
+)
 
 
 def refold(session: Session, problem_id: UUID) -> Problem | None:
