@@ -3,10 +3,8 @@
 import os
 import signal
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,12 +22,14 @@ from app.areas.register import read_rows
 from app.areas.schemas import ImportSummary
 from app.areas.words import Level
 from app.assembly import assemble, create_app
+from app.backups.commands import SETTINGS, backup, restore
 from app.journal.actions import administration
 from app.kit.house import House, Work
 from app.kit.logs import configure_logs
 from app.kit.migrations import at_head, upgrade
 from app.kit.refusals import Conflict, Refusal
 from app.kit.settings import Settings
+from app.kit.version import app_version
 from app.people.actions.posts import create_admin
 from app.people.passwords import one_time_password
 from app.people.schemas import AccountIn
@@ -53,6 +53,8 @@ app.add_typer(areas, name="areas")
 app.add_typer(admin, name="admin")
 app.add_typer(agencies, name="agencies")
 app.add_typer(problems, name="problems")
+app.command()(backup)
+app.command()(restore)
 _console = Console()
 
 
@@ -67,8 +69,9 @@ class UnreadableFile(Conflict):
 
 @app.callback()
 def _give_house(context: typer.Context) -> None:
-    """Rooms that have commands of their own open the house through the context."""
+    """Rooms that have commands of their own open the house, or read the settings alone, through the context."""
     context.obj = _house
+    context.meta[SETTINGS] = _settings
 
 
 # -- serving ---------------------------------------------------------------------------------------------------------
@@ -199,15 +202,7 @@ def create(
 @app.command()
 def version() -> None:
     """Tells the version."""
-    typer.echo(_version())
-
-
-def _version() -> str:
-    try:
-        return metadata.version("ujung-tombak")
-    except metadata.PackageNotFoundError:
-        project = Path(__file__).parents[1] / "pyproject.toml"
-        return str(tomllib.loads(project.read_text())["project"]["version"]) if project.exists() else "unknown"
+    typer.echo(app_version())
 
 
 # -- the house of one command ----------------------------------------------------------------------------------------
@@ -216,9 +211,7 @@ def _version() -> str:
 @contextmanager
 def _house(*, migrated: bool = False, **given: Any) -> Iterator[House]:
     """The assembled house for one command; every refusal ends it with one sentence and exit code 1."""
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-        configure_logs(as_json=settings.log_json)
+    with _settings(**given) as settings:
         house = assemble(settings)
         try:
             if migrated and not at_head(house.database):
@@ -226,6 +219,15 @@ def _house(*, migrated: bool = False, **given: Any) -> Iterator[House]:
             yield house
         finally:
             house.database.close()
+
+
+@contextmanager
+def _settings(**given: Any) -> Iterator[Settings]:
+    """The settings of one command; every refusal ends it with one sentence and exit code 1."""
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        configure_logs(as_json=settings.log_json)
+        yield settings
     except Refusal as refusal:
         _refuse(refusal.title if refusal.detail is None else f"{refusal.title}: {refusal.detail}")
     except ValidationError as error:
