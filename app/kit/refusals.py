@@ -10,6 +10,7 @@ route. The base class is not called Problem because *problem* is our own word.
     ├── Conflict            409   the record does not allow it now
     ├── VersionMismatch     412   If-Match names an older version
     ├── BodyTooLarge        413
+    ├── UnknownEncoding     415   the body is packed in a way we do not read
     ├── InvalidRequest      422   the shape is wrong
     ├── Unprocessable       422   the shape is right, the content is not
     ├── TooManyAttempts     429
@@ -104,6 +105,14 @@ class BodyTooLarge(Refusal):
     status, code, title, judul = 413, "body_too_large", "The request is too large", "Permintaan terlalu besar"
 
 
+class UnknownEncoding(Refusal):
+    status, code = 415, "unknown_encoding"
+    title, judul = "Send the body as it is, or packed with gzip", "Kirim isi apa adanya, atau dikemas dengan gzip"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Accept-Encoding": "gzip"})
+
+
 class InvalidRequest(Refusal):
     status, code, title, judul = 422, "invalid_request", "The request is not well formed", "Bentuk permintaan keliru"
 
@@ -153,7 +162,7 @@ def refusals_by_code() -> dict[str, type[Refusal]]:
 def refused(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may say these, besides what every route may say."""
     by_status: dict[int, list[type[Refusal]]] = {}
-    said: tuple[type[Refusal], ...] = (*refusals, BodyTooLarge, InvalidRequest, Busy)
+    said: tuple[type[Refusal], ...] = (*refusals, BodyTooLarge, UnknownEncoding, InvalidRequest, Busy)
     for refusal in said:
         by_status.setdefault(refusal.status, []).append(refusal)
     return {
