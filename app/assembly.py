@@ -41,9 +41,14 @@ from app.people.routes import router as people
 from app.people.throttle import Throttle
 from app.problems.actions import make_round
 from app.problems.routes import router as problems
+from app.sync.actions.silence import note_silence
+from app.sync.routes.board import router as sync_board
+from app.sync.routes.devices import router as sync_devices
+from app.sync.routes.reference import router as sync_reference
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
+SYNC = (sync_reference, sync_board, sync_devices)
 ROUND_SECONDS = 60.0
 _log = structlog.get_logger("ujung")
 
@@ -77,7 +82,7 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
     app.add_middleware(Edge, settings=settings)
     _add_handlers(app)
-    for router in (problems, people, areas, agencies, workdays):  # routes are tried in order: what is asked most, first
+    for router in (problems, *SYNC, people, areas, agencies, workdays):  # tried in order: what is asked most, first
         app.include_router(router, prefix=API)
     _add_health(app)
     add_docs(app, with_password=settings.docs_login)
@@ -114,6 +119,7 @@ def do_rounds(house: House) -> None:
     """One round of everything that becomes due by itself. A part that fails is logged and tried again next time."""
     parts: dict[str, Callable[[House], int]] = {
         "problems": make_round,
+        "silence": note_silence,
         "photos": sweep,
         "answers": forget_answers,
         "devices": forget_devices,

@@ -42,6 +42,7 @@ TAGS: Mapping[str, str] = {
     "auth": "Logging in, devices, and the posts you hold.",
     "problems": "A kelurahan records it, the kecamatan takes it on, it is solved, and somebody looks whether it is.",
     "assignments": "The part of each agency.",
+    "sync": "Phones: what happened comes down, what was done offline goes up, and both sides see that it did.",
     "areas": "The official tree of territory, by Kemendagri code.",
     "agencies": "Agencies, categories, and who is responsible for what.",
     "workdays": "Working days and limits.",

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
 
     local_sample_percent: Annotated[int, Field(ge=0, le=100)] = 10
     """Share of the problems finished by a kelurahan itself that the kecamatan confirms."""
+    sync_late_days: Annotated[int, Field(ge=0, le=250)] = 1
+    """Working days a kelurahan's devices may be unheard of before the board calls it late."""
+    sync_silent_days: Annotated[int, Field(ge=0, le=250)] = 3
+    """Working days of the same before it counts as silent, which its log notes."""
     background: bool = True
     """Whether the API process also runs the worker's rounds; off where `ujung worker` runs beside it."""
     log_json: bool = False

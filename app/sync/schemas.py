@@ -6,8 +6,10 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from app.areas.words import AreaCode
+from app.agencies.schemas import AgencyOut, CategoryOut
+from app.areas.words import AreaCode, Level
 from app.kit.words import Count, In, Out, Reason, Timestamp
+from app.problems.schemas.answers import CommentOut, HistoryOut, PhotoOut
 from app.problems.words import (
     AssignmentState,
     AssignmentVerb,
@@ -28,6 +30,7 @@ from app.sync.words import (
     Standing,
     Version,
 )
+from app.workdays.schemas import LimitOut, SpecialDayOut
 
 DOCUMENTS_MAXIMUM = 1_000
 OPERATIONS_MAXIMUM = 500
@@ -184,9 +187,9 @@ class DigestOut(Out):
 class DetailOut(Out):
     """What a document leaves out, by the problem's id."""
 
-    history: list[dict[str, Any]]
-    comments: list[dict[str, Any]]
-    photos: list[dict[str, Any]]
+    history: list[HistoryOut]
+    comments: list[CommentOut]
+    photos: list[PhotoOut]
 
 
 class PullOut(Out):
@@ -410,3 +413,67 @@ class AdoptIn(In):
     data: Annotated[
         dict[str, JsonValue] | None, Field(description="What the verb carries, corrected; else as it came.")
     ] = None
+
+
+# -- reference data that a phone keeps -------------------------------------------------------------------------------
+
+
+class PackAreaOut(Out):
+    """An area of the city."""
+
+    code: str
+    name: str
+    level: Level
+    level_label: str
+    parent: str | None
+    time_zone: str
+    valid_to: Annotated[date | None, Field(description="The last day the code was in force; null while it is.")]
+    point: PointOut | None
+
+
+class AreasPackOut(Out):
+    """The city with its kecamatan and kelurahan, also those whose code was given up."""
+
+    items: list[PackAreaOut]
+
+
+class CategoriesPackOut(Out):
+    """All categories."""
+
+    items: list[CategoryOut]
+
+
+class AgenciesPackOut(Out):
+    """The city's agencies."""
+
+    items: list[AgencyOut]
+
+
+class CalendarPackOut(Out):
+    """The days of last year, this one and the next that are not what their weekday promises in the city."""
+
+    area: str
+    time_zone: str
+    years: list[int]
+    days: list[SpecialDayOut]
+
+
+class PackStepOut(Out):
+    """A verb, and where it is open; whose it is, each document tells in `may`."""
+
+    verb: str
+    label: str
+    sources: Annotated[list[str], Field(description="States it starts from.")]
+    targets: Annotated[dict[str, list[str]], Field(description="For each source the other states it can lead to.")]
+
+
+class StepsPackOut(Out):
+    """What can be done from where, what words are called, and how long stages may take."""
+
+    problem: list[PackStepOut]
+    assignment: list[PackStepOut]
+    labels: Annotated[dict[str, dict[str, str]], Field(description="By enumeration: each word and its label.")]
+    limits: list[LimitOut]
+
+
+PackOut = AreasPackOut | CategoriesPackOut | AgenciesPackOut | CalendarPackOut | StepsPackOut

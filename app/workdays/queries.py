@@ -88,16 +88,18 @@ def year_of(session: Session, area_code: str, year: int | None, now: datetime) -
         time_zone=area.time_zone,
         year=year,
         working_days=len(calendar.working_days(year)),
-        days=[
-            SpecialDayOut(
-                day=special.day,
-                name=special.name,
-                kind=special.kind,
-                kind_label=special.kind.label,
-                working=special.working,
-            )
-            for special in calendar.special_days(year)
-        ],
+        days=[special_day_out(special) for special in calendar.special_days(year)],
+    )
+
+
+def special_day_out(special: SpecialDay) -> SpecialDayOut:
+    """A special day as the wire shows it."""
+    return SpecialDayOut(
+        day=special.day,
+        name=special.name,
+        kind=special.kind,
+        kind_label=special.kind.label,
+        working=special.working,
     )
 
 

@@ -1,0 +1,1 @@
+"""Writing what phones bring, and what the kecamatan notes of it."""

@@ -1,0 +1,33 @@
+"""What this room writes in the journal: the published contract, in the manner of the room problems.
+
+These facts are about a kelurahan and not about a problem: their subject is the kelurahan's own, made from its code.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from app.journal.facts import Fact
+from app.problems.facts import FactKind
+
+FACTS: Final[Mapping[str, FactKind]] = {
+    "fell_silent": FactKind("Tidak terdengar", frozenset({"last_contact_at", "waiting"})),
+    "heard_again": FactKind("Terdengar kembali", frozenset({"last_contact_at", "waiting"})),
+}
+
+_KELURAHAN: Final = UUID("0191f6a2-6c1e-7d40-9a55-3b1f0c8e2d71")
+"""The name space in which a log's code is its kelurahan's subject."""
+
+
+def subject_of(log: str) -> UUID:
+    """What facts about the kelurahan itself are about."""
+    return uuid5(_KELURAHAN, log)
+
+
+def fact(kind: str, /, **data: Any) -> Fact:
+    """A fact of this room; never one that the contract does not know."""
+    known = FACTS[kind]
+    unknown = data.keys() - known.data
+    if unknown:
+        raise LookupError(f"the fact {kind} has no {', '.join(sorted(unknown))}")
+    return Fact(kind, data, version=known.version)
