@@ -44,11 +44,12 @@ from app.problems.routes import router as problems
 from app.sync.actions.silence import note_silence
 from app.sync.routes.board import router as sync_board
 from app.sync.routes.devices import router as sync_devices
+from app.sync.routes.exchange import router as sync_exchange
 from app.sync.routes.reference import router as sync_reference
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
-SYNC = (sync_reference, sync_board, sync_devices)
+SYNC = (sync_exchange, sync_reference, sync_board, sync_devices)
 ROUND_SECONDS = 60.0
 _log = structlog.get_logger("ujung")
 

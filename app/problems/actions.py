@@ -203,10 +203,9 @@ class _Desk:
             self._loaded |= load(session, mains - self._loaded.keys(), work.now)
         self._problems = dict(self._loaded)
         self._changed: dict[UUID, Problem] = {}
-        bases = {
-            each.problem_id: each.base for each in intents if each.base is not None and merging.is_merged(each.said)
-        }
-        self._corrections = corrections_since(session, bases)
+        late = [each for each in intents if each.base is not None and merging.is_merged(each.said)]
+        oldest = min((each.base for each in late if each.base is not None), default=0)
+        self._corrections = corrections_since(session, {each.problem_id for each in late}, oldest)
         self._look_up(session, intents)
 
     def _look_up(self, session: Session, intents: Sequence[Intent]) -> None:

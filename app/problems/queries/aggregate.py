@@ -104,7 +104,7 @@ def refold(session: Session, problem_id: UUID) -> Problem | None:
             Fact(
                 entry.kind,
                 entry.data,
-                {name: body or "" for name, body in bodies[entry.version].items()},
+                {name: body or "" for name, body in bodies[entry.subject, entry.version].items()},
                 entry.kind_version,
             ),
             entry.at,
@@ -121,10 +121,10 @@ def entries_of(session: Session, problem_id: UUID) -> Sequence[Entry]:
     return session.scalars(statement).all()
 
 
-def bodies_of(session: Session, entries: Iterable[Entry]) -> dict[int, dict[str, str | None]]:
-    """The free text of each entry, by its version; None where it was erased."""
+def bodies_of(session: Session, entries: Iterable[Entry]) -> dict[tuple[UUID, int], dict[str, str | None]]:
+    """The free text of each entry, by its subject and version; None where it was erased."""
     names = {
-        entry.version: {name: UUID(kept["id"]) for name, kept in entry.data.get("texts", {}).items()}
+        (entry.subject, entry.version): {name: UUID(kept["id"]) for name, kept in entry.data.get("texts", {}).items()}
         for entry in entries
     }
     wanted = {each for texts in names.values() for each in texts.values()}
@@ -133,4 +133,4 @@ def bodies_of(session: Session, entries: Iterable[Entry]) -> dict[int, dict[str,
         if wanted
         else {}
     )
-    return {version: {name: found.get(each) for name, each in texts.items()} for version, texts in names.items()}
+    return {entry: {name: found.get(each) for name, each in texts.items()} for entry, texts in names.items()}

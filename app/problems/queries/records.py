@@ -1,6 +1,7 @@
 """What happened to a problem, what was said about it, what was shown."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -28,9 +29,13 @@ def history(work: Work[Actor], problem_id: UUID, slicing: Slice) -> Page[History
     statement = select(Entry).where(col(Entry.subject) == problem_id)
     entries = work.session.scalars(slicing.apply(statement, col(Entry.version), descending=False)).all()
     shown, after = slicing.cut(entries, "version")
-    hidden = _hidden_comments(work, problem_id, shown)
-    bodies = bodies_of(work.session, shown)
-    items = [
+    return Page(items=_told(work, shown), next=after)
+
+
+def _told(work: Work[Actor], entries: Sequence[Entry]) -> list[HistoryOut]:
+    hidden = _hidden_comments(work, entries)
+    bodies = bodies_of(work.session, entries)
+    return [
         HistoryOut(
             position=entry.position,
             log=entry.log,
@@ -40,25 +45,61 @@ def history(work: Work[Actor], problem_id: UUID, slicing: Slice) -> Page[History
             at=entry.at,
             happened_at=entry.happened_at,
             by={**entry.author, "post_label": _post_label(entry.author["post"])},
-            data={name: value for name, value in entry.data.items() if name != "texts"} | bodies[entry.version],
+            data={name: value for name, value in entry.data.items() if name != "texts"}
+            | bodies[entry.subject, entry.version],
         )
-        for entry in shown
+        for entry in entries
         if entry.data.get("comment") not in hidden
     ]
-    return Page(items=items, next=after)
 
 
-def _hidden_comments(work: Work[Actor], problem_id: UUID, entries: Iterable[Entry]) -> set[str]:
+def _hidden_comments(work: Work[Actor], entries: Iterable[Entry]) -> set[str]:
     """Ids of internal comments among these entries that stay on another side."""
-    internal = {entry.data["comment"] for entry in entries if entry.data.get("internal")}
+    internal = {entry.data["comment"]: entry.subject for entry in entries if entry.data.get("internal")}
     if not internal:
         return set()
     statement = select(col(Comment.id)).where(
-        col(Comment.problem_id) == problem_id,
+        col(Comment.problem_id).in_(set(internal.values())),
         col(Comment.internal),
         col(Comment.side) != policy.territory_side(work.caller),
     )
-    return internal & {str(each) for each in work.session.scalars(statement)}
+    return internal.keys() & {str(each) for each in work.session.scalars(statement)}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """All there is of a problem, for a device that wants it whole."""
+
+    history: list[HistoryOut]
+    comments: list[CommentOut]
+    photos: list[PhotoOut]
+
+
+def opened(work: Work[Actor], problem_ids: Collection[UUID]) -> dict[UUID, Opened]:
+    """History, comments and photos of problems that the caller sees; statements do not grow with their number."""
+    found = {each: Opened([], [], []) for each in problem_ids}
+    session = work.session
+    entries = session.scalars(
+        select(Entry).where(col(Entry.subject).in_(problem_ids)).order_by(col(Entry.subject), col(Entry.version))
+    ).all()
+    subjects = {(entry.log, entry.position): entry.subject for entry in entries}
+    for told in _told(work, entries):
+        found[subjects[told.log, told.position]].history.append(told)
+    remarks = select(Comment).where(
+        col(Comment.problem_id).in_(problem_ids),
+        or_(~col(Comment.internal), col(Comment.side) == policy.territory_side(work.caller)),
+    )
+    for comment in session.scalars(remarks.order_by(col(Comment.at), col(Comment.id))):
+        found[comment.problem_id].comments.append(comment_out(comment))
+    owned = (
+        select(ProblemPhoto, Photo)
+        .join(Photo, col(Photo.id) == col(ProblemPhoto.photo_id))
+        .where(col(ProblemPhoto.problem_id).in_(problem_ids))
+        .order_by(col(ProblemPhoto.problem_id), col(ProblemPhoto.version))
+    )
+    for owning, photo in session.execute(owned):
+        found[owning.problem_id].photos.append(photo_out(owning, photo))
+    return found
 
 
 def _post_label(post: str) -> str:

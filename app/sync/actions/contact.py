@@ -1,0 +1,105 @@
+"""A device speaks: what it told of itself is noted, and what it has shown to hold."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from app.kit.columns import columns_of
+from app.kit.database import Again, resolving_insert, write_rows
+from app.kit.house import House
+from app.kit.refusals import Busy
+from app.people.actors import Actor
+from app.sync.actions.devices import DeviceRevoked
+from app.sync.models import Delivery, SyncDevice
+from app.sync.schemas import DeviceIn, DeviceStateOut
+from app.sync.words import SCHEMA
+
+CLOCK_WRONG_SECONDS = 600
+_NOTED_EVERY = timedelta(minutes=10)
+_SKEW_NOTED_SECONDS = 60
+
+
+def known_device(session: Session, account_id: UUID, said: DeviceIn) -> SyncDevice | None:
+    """What is known of a device that speaks; one that was revoked is told so, and nothing else."""
+    device = session.get(SyncDevice, (account_id, said.id))
+    if device is not None and device.revoked_at is not None:
+        raise DeviceRevoked
+    return device
+
+
+def state_of(device: SyncDevice | None, said: DeviceIn, now: datetime) -> DeviceStateOut:
+    """What is told back to it."""
+    skew = skew_of(said, now)
+    return DeviceStateOut(
+        accepted=device.accepted if device else 0,
+        safe=device.safe if device else 0,
+        skew_seconds=skew,
+        clock_wrong=skew is not None and abs(skew) > CLOCK_WRONG_SECONDS,
+        upgrade=said.schema_ < SCHEMA,
+    )
+
+
+def skew_of(said: DeviceIn, now: datetime) -> int | None:
+    """How far its clock is ahead of ours, in seconds."""
+    return None if said.sent_at is None else round((said.sent_at - now).total_seconds())
+
+
+def note_contact(
+    house: House, actor: Actor, known: SyncDevice | None, said: DeviceIn, held: Mapping[str, int], now: datetime
+) -> None:
+    """Notes that a device spoke and what it holds, in a small write of its own; where nothing is new, rarely."""
+    told = told_by(said, now) | {"area_code": actor.area_code}
+    if known is not None and not held and _is_stale_news(known, told):
+        return
+    device = told | {"account_id": actor.account_id, "id": said.id, "first_contact_at": now, "accepted": 0, "safe": 0}
+    deliveries = [
+        {"log": log, "post_id": actor.post_id, "position": position, "at": now}
+        for log, position in sorted(held.items())
+    ]
+    with suppress(Busy, Again), house.database.write() as session:  # the next contact tells the same again
+        statement = resolving_insert(session, SyncDevice)
+        write_rows(
+            session,
+            statement.on_conflict_do_update(
+                index_elements=["account_id", "id"], set_={name: statement.excluded[name] for name in told}
+            ),
+            [device],
+        )
+        if deliveries:
+            _note_deliveries(session, deliveries)
+
+
+def told_by(said: DeviceIn, now: datetime) -> dict[str, Any]:
+    """What a device tells of itself, as columns of its row."""
+    return {
+        "name": said.name,
+        "schema_version": said.schema_,
+        "waiting": said.waiting,
+        "waiting_since": said.waiting_since,
+        "skew_seconds": skew_of(said, now),
+        "last_contact_at": now,
+    }
+
+
+def _is_stale_news(known: SyncDevice, told: Mapping[str, Any]) -> bool:
+    same = all(getattr(known, name) == told[name] for name in ("name", "schema_version", "waiting", "area_code"))
+    drifted = abs((told["skew_seconds"] or 0) - (known.skew_seconds or 0)) > _SKEW_NOTED_SECONDS
+    return same and not drifted and told["last_contact_at"] - known.last_contact_at < _NOTED_EVERY
+
+
+def _note_deliveries(session: Session, rows: list[dict[str, Any]]) -> None:
+    """A device that comes back late, or was cloned, takes nothing back."""
+    statement = resolving_insert(session, Delivery)
+    write_rows(
+        session,
+        statement.on_conflict_do_update(
+            index_elements=["log", "post_id"],
+            set_={"position": statement.excluded.position, "at": statement.excluded.at},
+            where=statement.excluded.position > columns_of(Delivery).position,
+        ),
+        rows,
+    )
