@@ -104,6 +104,7 @@ def _copy_sqlite(database: Database, file: Path) -> Copy:
             source.backup(copy)  # page by page: VACUUM INTO could give rows other ids than the word search knows
     except sqlite3.Error as error:
         raise NotCopied(f"{error}.") from error
+    _check(file)
     address = f"file:{quote(str(file))}?immutable=1"
     engine = sqlalchemy.create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool
@@ -145,6 +146,7 @@ def sqlite_draft(database: Database, content: IO[bytes]) -> Iterator[str]:
         draft = Path(folder, place.name)
         with draft.open("wb") as target:
             shutil.copyfileobj(content, target, 1 << 20)
+        _check(draft)
         yield URL.create("sqlite", database=str(draft)).render_as_string()
         with closing(sqlite3.connect(draft, isolation_level=None)) as folding:
             folding.execute("PRAGMA journal_mode = DELETE")  # from here on it is one file
@@ -153,6 +155,17 @@ def sqlite_draft(database: Database, content: IO[bytes]) -> Iterator[str]:
             place.with_name(name).unlink(missing_ok=True)  # they would be taken for those of the new one
         draft.replace(place)
         settle(place.parent)
+
+
+def _check(file: Path) -> None:
+    """Refuses a file that SQLite finds fault with."""
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise NotCopied(f"{error}.") from error
+    if said != "ok":
+        raise NotCopied(f"{said}.")
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------------------------------
