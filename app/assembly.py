@@ -46,10 +46,12 @@ from app.sync.routes.board import router as sync_board
 from app.sync.routes.devices import router as sync_devices
 from app.sync.routes.exchange import router as sync_exchange
 from app.sync.routes.reference import router as sync_reference
+from app.sync.routes.uploads import router as sync_uploads
+from app.sync.uploads import sweep_uploads
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
-SYNC = (sync_exchange, sync_reference, sync_board, sync_devices)
+SYNC = (sync_exchange, sync_reference, sync_uploads, sync_board, sync_devices)
 ROUND_SECONDS = 60.0
 _log = structlog.get_logger("ujung")
 
@@ -122,6 +124,7 @@ def do_rounds(house: House) -> None:
         "problems": make_round,
         "silence": note_silence,
         "photos": sweep,
+        "uploads": sweep_uploads,
         "answers": forget_answers,
         "devices": forget_devices,
     }

@@ -10,8 +10,9 @@ Operation = dict[str, Any]
 
 AT_THE_DOOR: tuple[type[Refusal], ...] = (PostNotHeld, NoPost, PasswordChangeRequired)
 """Who is logged in may meet these wherever a post acts; rooms below that of people cannot name them."""
+_UPLOADING = ("read_upload_options", "create_upload", "read_upload", "append_to_upload", "end_upload")
 FOR_ACCOUNT: Mapping[str, tuple[type[Refusal], ...]] = dict.fromkeys(
-    ("read_me", "change_password", "log_out"), (PostNotHeld,)
+    ("read_me", "change_password", "log_out", *_UPLOADING), (PostNotHeld,)
 )
 """What concerns the caller's own account needs neither a post nor a changed password."""
 

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Largest body of a request that carries no photo."""
     max_photo_bytes: Annotated[int, Field(ge=10_000)] = 8 * 1_048_576
     max_photo_megapixels: Annotated[int, Field(ge=1, le=100)] = 40
+    upload_days: Annotated[int, Field(ge=1, le=30)] = 7
+    """Days in which the pieces of a photo may come, counted from when it was promised."""
 
     local_sample_percent: Annotated[int, Field(ge=0, le=100)] = 10
     """Share of the problems finished by a kelurahan itself that the kecamatan confirms."""

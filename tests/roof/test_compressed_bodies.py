@@ -5,12 +5,17 @@ import json
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import ASGITransport, AsyncClient, Response
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
+from app.kit.edge import Edge
 from app.kit.refusals import MEDIA_TYPE
+from tests.conftest import settings_for
 from tests.town import Town, picture
 
 PACKED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -72,6 +77,21 @@ async def test_a_form_may_be_packed_too(town: Town) -> None:
 async def test_identity_is_no_packing(town: Town) -> None:
     answer = await report(town, json.dumps(town.problem()).encode(), **{"Content-Encoding": "identity"})
     town.good(answer, 201)
+
+
+async def test_nobody_behind_the_edge_sees_that_it_was_packed(tmp_path: Path) -> None:
+    seen: dict[bytes | str, bytes] = {}
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.update(scope["headers"], body=(await receive())["body"])
+        await PlainTextResponse("")(scope, receive, send)
+
+    edge = Edge(inside, settings_for("sqlite://", tmp_path))
+    async with AsyncClient(transport=ASGITransport(app=edge), base_url="http://testserver") as client:
+        await client.post("/", content=gzip.compress(b"hujan"), headers=PACKED)
+    assert seen["body"] == b"hujan"
+    assert b"host" in seen
+    assert not {b"content-encoding", b"content-length"} & set(seen)
 
 
 def unfinished(data: bytes) -> bytes:
