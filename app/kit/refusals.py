@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from structlog.contextvars import get_contextvars
 
@@ -210,7 +210,7 @@ def answer_refusal(request: Request, refusal: Refusal) -> JSONResponse:
     return JSONResponse(body, refusal.status, headers=refusal.headers, media_type=MEDIA_TYPE)
 
 
-def from_validation(error: RequestValidationError) -> Refusal:
+def from_validation(error: RequestValidationError | ValidationError) -> Refusal:
     """Names where and what, never echoes the input: it may be private, and NaN would break the answer."""
     errors = [
         {"at": "/".join(_printable(part) for part in each["loc"]), "code": each["type"], "message": _message(each)}

@@ -77,12 +77,21 @@ class Intent:
     """What a proposal is to be called that comes of it."""
     in_turn: bool = False
     """Whether it counts on the steps before it on the same problem, and waits where one of them was refused."""
+    refusal: Refusal | None = None
+    """Why it cannot be done, where that is known already: it only makes others wait."""
+    for_author: bool = False
+    """Whether that refusal does not concern whoever recorded the problem."""
     rows: tuple[SQLModel, ...] = ()
     """Rows of other rooms that are to be written with it, such as a photo that is still awaited."""
 
     @property
     def is_report(self) -> bool:
         return isinstance(self.said, ReportIn)
+
+    @property
+    def is_remark(self) -> bool:
+        """A comment or a photo: it moves nothing, so it neither waits for a step nor lets one wait."""
+        return getattr(self.said, "verb", None) in (Verb.COMMENT, Verb.ATTACH)
 
     @property
     def other_id(self) -> UUID | None:
@@ -237,8 +246,10 @@ class _Desk:
         """Decides one intent and notes what it makes; raises its refusal."""
         self._actor = intent.actor or self._work.caller
         problem = self._problems.get(intent.problem_id)
-        if intent.in_turn and intent.problem_id in self._stuck and not (problem and _is_remark(intent)):
+        if intent.in_turn and intent.problem_id in self._stuck and not (problem and intent.is_remark):
             raise Held
+        if intent.refusal is not None and not (intent.for_author and self._is_author(problem)):
+            raise intent.refusal
         if isinstance(intent.said, ReportIn):
             return Done(self._report(intent, intent.said))
         if problem is None or not self._sees(problem):
@@ -263,11 +274,14 @@ class _Desk:
 
     def note_refusal(self, intent: Intent, refusal: Refusal) -> None:
         """What counts on a refused step has to wait; nothing counts on a remark."""
-        if intent.in_turn and not _is_remark(intent) and not isinstance(refusal, IdReused):
+        if intent.in_turn and not intent.is_remark and not isinstance(refusal, IdReused):
             self._stuck.add(intent.problem_id)
 
     def _sees(self, problem: Problem) -> bool:
         return self._actor is None or policy.see.holds(self._actor, problem, self._work.now)
+
+    def _is_author(self, problem: Problem | None) -> bool:
+        return problem is not None and self._actor is not None and problem.author_id == self._actor.account_id
 
     def _check(self, problem: Problem, said: Any, context: Context) -> None:
         """Refuses a verb that is not open now, or not to whoever says it."""
@@ -524,11 +538,6 @@ def _part_rows(problem: Problem) -> list[dict[str, Any]]:
 def _kept_parts(before: Problem, after: Problem) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The parts there were, as they were and as they are."""
     return zip(_part_rows(before), _part_rows(after), strict=False)
-
-
-def _is_remark(intent: Intent) -> bool:
-    """A comment or a photo: it moves nothing, so it neither waits for a step nor lets one wait."""
-    return getattr(intent.said, "verb", None) in (Verb.COMMENT, Verb.ATTACH)
 
 
 def _part_meant(problem: Problem, intent: Intent) -> Assignment | None:

@@ -67,7 +67,8 @@ def merge(problem: Problem, said: BaseModel | None, changed: Set[str]) -> Merge:
     kept_back = {name: value for name, value in meeting.items() if name not in same}
     if not meeting:
         return Merge(said, is_merged=bool(changed), kept_back={})
-    return Merge(_only(said, wanted.keys() - meeting.keys()), is_merged=bool(changed - same), kept_back=kept_back)
+    left = _only(said, wanted.keys() - meeting.keys())
+    return Merge(left, is_merged=left is not None, kept_back=kept_back)
 
 
 def wanted_by(said: BaseModel | None) -> dict[str, Any]:

@@ -1,19 +1,22 @@
 """HTTP of the exchange itself: pull and push."""
 
 import gzip
+import json
 from collections.abc import Callable
+from typing import cast
 
 from fastapi import APIRouter, Request, Response
 
 from app.kit.doors import Door
 from app.kit.house import Work
-from app.kit.refusals import BodyTooLarge, Unauthenticated, refused
-from app.people.actors import Actor, ActorDoor
+from app.kit.refusals import BodyTooLarge, Refusal, Unauthenticated, refused
+from app.people.actors import Actor, ActorDoor, Person
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 from app.sync.actions.contact import known_device, note_contact, state_of
 from app.sync.actions.devices import DeviceRevoked
+from app.sync.actions.push import SchemaUnknown, ServerRewound, push
 from app.sync.queries.pull import pull
-from app.sync.schemas import PullIn, PullOut
+from app.sync.schemas import PullIn, PullOut, PushIn, PushOut
 
 router = APIRouter(prefix="/sync", tags=["sync"])
 
@@ -56,3 +59,39 @@ async def pull_documents(body: PullIn, request: Request, door: ActorDoor) -> Res
     guide for phones.
     """
     return await door.steps(lambda: answered(request, pulled(door, body)))
+
+
+@router.post(
+    "/push",
+    summary="What was done offline",
+    response_model=PushOut,
+    responses=refused(
+        Unauthenticated, PasswordChangeRequired, DeviceRevoked, ServerRewound, SchemaUnknown, BodyTooLarge
+    ),
+)
+async def push_operations(body: PushIn, request: Request, door: ActorDoor) -> Response:
+    """Each operation has one outcome, and one that is refused harms no other: it is kept for a person to settle.
+
+    Sent again, an operation is answered as the first time. `pull` is answered afterwards, as of then.
+    """
+    own: Door[Person] = cast(Door[Person], door.for_account())
+
+    def exchange() -> Response:
+        done = push(own, body)
+        device = state_of(done.device, body.device, door.house.clock())
+        answer = PushOut(
+            outcomes=done.outcomes, device=device, pull=None, pull_refused=None, server_time=door.house.clock()
+        )
+        pushed = answer.model_dump_json(by_alias=True, exclude={"pull", "pull_refused"})
+        answer_of_pull, refusal = ("null", "null") if body.pull is None else _pulled_beside(door, body.pull)
+        return answered(request, f'{pushed[:-1]},"pull":{answer_of_pull},"pull_refused":{refusal}}}')
+
+    return await door.steps(exchange)
+
+
+def _pulled_beside(door: Door[Actor], said: PullIn) -> tuple[str, str]:
+    """The answer of a pull that came with a push, or why there is none: the push is done either way."""
+    try:
+        return pulled(door, said), "null"
+    except Refusal as refusal:
+        return "null", json.dumps(refusal.body())

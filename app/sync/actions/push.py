@@ -1,0 +1,404 @@
+"""Push: what was done on a phone is done here, once, through the one write path; nothing of it is ever lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel
+from sqlalchemy import bindparam, or_, select, update
+from sqlmodel import Session, col
+
+from app.areas.models import Area
+from app.areas.queries import remembered as remembered_areas
+from app.areas.words import Level
+from app.evidence.actions import await_photo
+from app.evidence.models import Photo
+from app.kit.columns import columns_of, table_of
+from app.kit.database import insert_rows, resolving_insert
+from app.kit.doors import Door
+from app.kit.house import Work
+from app.kit.refusals import Conflict, IdReused, Refusal, Unexpected
+from app.people.actors import Actor, Person
+from app.people.models import Post
+from app.people.queries import PasswordChangeRequired, PostNotHeld
+from app.problems.actions import Done, Held, Intent, perform_merging
+from app.problems.models import ProblemPhoto, ProblemRow
+from app.problems.schemas.reports import AttachIn
+from app.problems.words import Verb
+from app.sync.actions.contact import told_by
+from app.sync.actions.devices import DeviceRevoked
+from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation
+from app.sync.operations import AttachedIn, fingerprint_of, kind_of, said_by
+from app.sync.schemas import OperationIn, OperationOut, PushIn
+from app.sync.words import SCHEMA, SCHEMAS_TAKEN, Outcome
+
+_log = structlog.get_logger("ujung.sync")
+_DEVICES, _POSTS = columns_of(SyncDevice), columns_of(Post)
+
+
+class ServerRewound(Conflict):
+    code = "server_rewound"
+    title = "The server was set back to a backup: send again what you keep"
+    judul = "Server dipulihkan dari cadangan: kirim ulang yang masih Anda simpan"
+
+
+class SchemaUnknown(Conflict):
+    code = "schema_unknown"
+    title, judul = "The app speaks shapes that are not known here", "Versi aplikasi tidak dikenal server"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The outcomes, in the order of the operations, and the device as it now stands."""
+
+    outcomes: list[OperationOut]
+    device: SyncDevice
+
+
+def push(door: Door[Person], said: PushIn) -> Pushed:
+    """In a thread already: a batch in one transaction.
+
+    Should that fail in a way nobody foresaw, each operation is done in one of its own, and only the culprit refused.
+    """
+    try:
+        return door.act(lambda work: _Batch(work, said).push(said.operations))
+    except Refusal:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it was, it is to hold up nobody else's work
+        _log.exception("batch failed", operations=len(said.operations))
+    pushed = [_one(door, said, each) for each in said.operations]
+    if not pushed:
+        raise Unexpected
+    return Pushed([outcome for each in pushed for outcome in each.outcomes], pushed[-1].device)
+
+
+def _one(door: Door[Person], said: PushIn, operation: OperationIn) -> Pushed:
+    try:
+        return door.act(lambda work: _Batch(work, said).push([operation]))
+    except Refusal:
+        raise
+    except Exception:  # noqa: BLE001 - the culprit, whatever it did
+        _log.exception("operation failed", verb=operation.verb)
+    return door.act(lambda work: _Batch(work, said, {operation.id: Unexpected()}).push([operation]))
+
+
+@dataclass
+class _Settled:
+    """An operation and what became of it."""
+
+    operation: OperationIn
+    result: Done | Refusal
+    outcome: OperationOut = field(init=False)
+
+    @property
+    def is_held(self) -> bool:
+        return isinstance(self.result, Held)
+
+    @property
+    def log(self) -> str:
+        assert isinstance(self.result, Done)
+        return self.result.problem.area_code
+
+    @property
+    def kept_back(self) -> dict[str, Any]:
+        assert isinstance(self.result, Done)
+        return dict(self.result.merge.kept_back) if self.result.merge else {}
+
+
+class _Batch:
+    """One transaction of a push: everything read at the start, decided in memory, written at the end."""
+
+    def __init__(self, work: Work[Person], said: PushIn, refused: Mapping[UUID, Refusal] | None = None) -> None:
+        self._work = work
+        self._session = work.session
+        self._me = work.caller
+        self._said = said
+        self._refused = refused or {}
+
+    def push(self, operations: Sequence[OperationIn]) -> Pushed:
+        """Does what is new of it, and tells what became of all."""
+        if self._me.must_change_password:
+            raise PasswordChangeRequired
+        if not SCHEMA - SCHEMAS_TAKEN <= self._said.device.schema_ <= SCHEMA:
+            raise SchemaUnknown(newest=SCHEMA)
+        device = self._locked_device()
+        known = self._known(operations)
+        first: dict[UUID, OperationIn] = {}
+        for each in operations:
+            first.setdefault(each.id, each)
+        new = [each for each in first.values() if each.id not in known]
+        self._fingerprints = {each.id: fingerprint_of(each) for each in new}
+        outcomes = self._done(new, device) if new else {}
+        return Pushed([self._told(each, known, outcomes) for each in operations], device)
+
+    # -- what is known -----------------------------------------------------------------------------------------------
+
+    def _locked_device(self) -> SyncDevice:
+        """The device, noted as heard of and locked: two pushes of one device take turns."""
+        said, now = self._said.device, self._work.now
+        told = told_by(said, now)
+        row = told | {"account_id": self._me.account_id, "id": said.id, "first_contact_at": now}
+        statement = resolving_insert(self._session, SyncDevice).values(row | {"accepted": 0, "safe": 0})
+        statement = statement.on_conflict_do_update(
+            index_elements=["account_id", "id"], set_={name: statement.excluded[name] for name in told}
+        ).returning(*_DEVICES)
+        device = SyncDevice(**self._session.connection().execute(statement).mappings().one())
+        if device.revoked_at is not None:
+            raise DeviceRevoked
+        if self._said.last_accepted > device.accepted:
+            raise ServerRewound(accepted=device.accepted)
+        return device
+
+    def _known(self, operations: Sequence[OperationIn]) -> dict[UUID, SyncOperation]:
+        if not operations:
+            return {}
+        ids = [each.id for each in operations]
+        rows = self._session.scalars(select(SyncOperation).where(col(SyncOperation.id).in_(ids)))
+        return {each.id: each for each in rows}
+
+    def _stuck(self, operations: Sequence[OperationIn]) -> set[UUID]:
+        """Problems on which a step of this device was refused, and no person has settled it yet."""
+        statement = select(col(Quarantined.problem_id)).where(
+            col(Quarantined.account_id) == self._me.account_id,
+            col(Quarantined.device_id) == self._said.device.id,
+            col(Quarantined.problem_id).in_({each.problem for each in operations}),
+            col(Quarantined.settlement).is_(None),
+            col(Quarantined.verb).not_in((Verb.COMMENT, Verb.ATTACH)),
+        )
+        return set(self._session.scalars(statement))
+
+    def _actors(self, operations: Sequence[OperationIn]) -> dict[UUID, tuple[Actor, bool]]:
+        """Who acts under each post that is named, and whether the post is held now."""
+        rows = self._session.connection().execute(
+            _OWN_POSTS, {"account": self._me.account_id, "ids": list({each.post for each in operations})}
+        )
+        return {row.id: (self._actor(row), _is_held(row, self._work.now)) for row in rows}
+
+    def _actor(self, post: Any) -> Actor:
+        return Actor(
+            account_id=self._me.account_id,
+            name=self._me.name,
+            post_id=post.id,
+            kind=post.kind,
+            area_code=post.area_code,
+            agency_code=post.agency_code,
+            acting=post.acting,
+            session_id=self._me.session_id,
+            must_change_password=False,
+        )
+
+    # -- do ----------------------------------------------------------------------------------------------------------
+
+    def _done(self, new: Sequence[OperationIn], device: SyncDevice) -> dict[UUID, OperationOut]:
+        actors = self._actors(new)
+        said = {each.id: said_by(each) for each in new}
+        photos = _Photos(self._session, [each for each in said.values() if isinstance(each, AttachedIn)])
+        intents = [self._intent(each, said[each.id], actors.get(each.post), photos) for each in new]
+        results = perform_merging(self._work, intents, self._stuck(new))
+        done = [_Settled(*each) for each in zip(new, results, strict=True)]
+        for each in done:
+            device.accepted += not each.is_held
+            each.outcome = _outcome(each.operation, each.result, device.accepted)
+        self._write(done, {post: actor for post, (actor, _) in actors.items()})
+        numbered = {"account": device.account_id, "device": device.id, "number": device.accepted}
+        self._session.connection().execute(_NUMBERING, numbered)
+        return {each.operation.id: each.outcome for each in done}
+
+    def _intent(
+        self, operation: OperationIn, said: BaseModel | Refusal, post: tuple[Actor, bool] | None, photos: "_Photos"
+    ) -> Intent:
+        actor, is_held = post or (None, False)
+        refusal = said if isinstance(said, Refusal) else None if is_held else PostNotHeld()
+        rows: tuple[Photo, ...] = ()
+        if isinstance(said, AttachedIn):
+            if refusal is None:
+                refusal, rows = photos.taken(said, self._me.account_id, self._work.now)
+            seen_before = said.sha256 in photos.hashes
+            said = AttachIn(photo=said.photo, base=operation.base or None, seen_before=seen_before)
+        is_remark = operation.verb in (Verb.COMMENT, Verb.ATTACH) and operation.assignment is None
+        return Intent(
+            problem_id=operation.problem,
+            said=None if isinstance(said, Refusal) else said,
+            part_id=operation.assignment,
+            base=operation.base,
+            proposal_id=operation.id,
+            happened_at=operation.at,
+            actor=actor,
+            in_turn=not (is_remark and isinstance(said, Refusal)),
+            refusal=self._refused.get(operation.id, refusal),
+            for_author=actor is not None and not is_held and operation.verb == Verb.COMMENT,
+            rows=rows,
+        )
+
+    # -- write -------------------------------------------------------------------------------------------------------
+
+    def _write(self, done: Sequence["_Settled"], actors: Mapping[UUID, Actor]) -> None:
+        """What was taken, in the order of the ids, so that batches that meet wait for each other in one order."""
+        taken = sorted((each for each in done if not each.is_held), key=lambda each: each.operation.id)
+        refused = [each for each in taken if each.outcome.outcome is Outcome.REFUSED]
+        proposed = [each for each in taken if each.outcome.outcome is Outcome.PROPOSED]
+        if taken:
+            insert_rows(self._session, SyncOperation, [self._taken(each.operation, each.outcome) for each in taken])
+        if refused:
+            logs = self._logs([each.operation for each in refused], actors)
+            rows = [
+                self._kept(each.operation, actors.get(each.operation.post))
+                | {
+                    "log": logs[each.operation.id],
+                    "assignment_id": each.operation.assignment,
+                    "data": each.operation.data,
+                    "refusal": each.outcome.refusal,
+                    "device_id": self._said.device.id,
+                }
+                for each in refused
+            ]
+            insert_rows(self._session, Quarantined, rows)
+        if proposed:
+            rows = [
+                self._kept(each.operation, actors[each.operation.post]) | {"log": each.log, "yours": each.kept_back}
+                for each in proposed
+            ]
+            insert_rows(self._session, Proposal, rows)
+
+    def _taken(self, operation: OperationIn, outcome: OperationOut) -> dict[str, Any]:
+        return {
+            "id": operation.id,
+            "account_id": self._me.account_id,
+            "device_id": self._said.device.id,
+            "number": outcome.number,
+            "fingerprint": self._fingerprints[operation.id],
+            "outcome": outcome.outcome,
+            "problem_id": operation.problem,
+            "version": outcome.version,
+            "refusal": outcome.refusal,
+            "proposal_id": outcome.proposal,
+            "received_at": self._work.now,
+        }
+
+    def _kept(self, operation: OperationIn, actor: Actor | None) -> dict[str, Any]:
+        """What proposals and quarantine both keep of an operation."""
+        return {
+            "id": operation.id,
+            "problem_id": operation.problem,
+            "verb": kind_of(operation),
+            "base": operation.base,
+            "account_id": self._me.account_id,
+            "author": self._me.name,
+            "post": actor.view if actor else "unknown",
+            "recorded_at": operation.at,
+            "received_at": self._work.now,
+            "settlement": None,
+            "settled_at": None,
+            "settled_by": None,
+        }
+
+    def _logs(self, refused: Sequence[OperationIn], actors: Mapping[UUID, Actor]) -> dict[UUID, str | None]:
+        """The kelurahan that each concerns: where the problem lies, where it was to lie, or whose the post is."""
+        statement = select(col(ProblemRow.id), col(ProblemRow.area_code)).where(
+            col(ProblemRow.id).in_({each.problem for each in refused})
+        )
+        lying = dict(self._session.execute(statement).all())
+        named = {each.id: str(each.data.get("area", "")) for each in refused}
+        posts = {each.post: actors[each.post].area_code for each in refused if each.post in actors}
+        areas = remembered_areas(self._session, {code for code in {*named.values(), *posts.values()} if code})
+        return {
+            each.id: lying.get(each.problem)
+            or next((code for code in (named[each.id], posts.get(each.post)) if _is_village(areas, code)), None)
+            for each in refused
+        }
+
+    # -- tell --------------------------------------------------------------------------------------------------------
+
+    def _told(
+        self, operation: OperationIn, known: Mapping[UUID, SyncOperation], outcomes: Mapping[UUID, OperationOut]
+    ) -> OperationOut:
+        """What became of it; of one that came before, what was answered then."""
+        fingerprint = fingerprint_of(operation)
+        before = known.get(operation.id)
+        if before is None:
+            if self._fingerprints[operation.id] != fingerprint:
+                return _outcome(operation, IdReused(), None)
+            return outcomes[operation.id]
+        if before.account_id != self._me.account_id or before.fingerprint != fingerprint:
+            return _outcome(operation, IdReused(), None)
+        return OperationOut(
+            id=before.id,
+            outcome=before.outcome,
+            replayed=True,
+            number=before.number if before.device_id == self._said.device.id else None,
+            version=before.version,
+            refusal=before.refusal,
+            proposal=before.proposal_id,
+        )
+
+
+def _outcome(operation: OperationIn, result: Done | Refusal, number: int | None) -> OperationOut:
+    if isinstance(result, Refusal):
+        held = isinstance(result, Held)
+        return OperationOut(
+            id=operation.id,
+            outcome=Outcome.HELD if held else Outcome.REFUSED,
+            replayed=False,
+            number=None if held else number,
+            version=None,
+            refusal=result.body(),
+            proposal=None,
+        )
+    outcome = Outcome.APPLIED
+    if result.merge is not None and result.merge.kept_back:
+        outcome = Outcome.PROPOSED
+    elif result.merge is not None and result.merge.is_merged:
+        outcome = Outcome.MERGED
+    return OperationOut(
+        id=operation.id,
+        outcome=outcome,
+        replayed=False,
+        number=number,
+        version=result.problem.version,
+        refusal=None,
+        proposal=operation.id if outcome is Outcome.PROPOSED else None,
+    )
+
+
+def _is_village(areas: Mapping[str, Area], code: str | None) -> bool:
+    return code is not None and code in areas and areas[code].level is Level.VILLAGE
+
+
+class _Photos:
+    """What is known of the photos that operations attach."""
+
+    def __init__(self, session: Session, attached: Sequence[AttachedIn]) -> None:
+        ids, hashes = {each.photo for each in attached}, {each.sha256 for each in attached}
+        found = session.scalars(select(Photo).where(or_(col(Photo.id).in_(ids), col(Photo.sha256).in_(hashes)))).all()
+        self.hashes = {each.sha256 for each in found if each.id not in ids}
+        """Those that other photos have too."""
+        self._known = {each.id: each for each in found}
+        owned = select(col(ProblemPhoto.photo_id)).where(col(ProblemPhoto.photo_id).in_(ids))
+        self._owned = set(session.scalars(owned)) if ids else set()
+
+    def taken(self, said: AttachedIn, account_id: UUID, now: datetime) -> tuple[Refusal | None, tuple[Photo, ...]]:
+        """Whether a photo may be attached, and the row of one that is awaited from here on."""
+        known = self._known.get(said.photo)
+        if said.photo in self._owned or (known and (known.account_id, known.sha256) != (account_id, said.sha256)):
+            return IdReused(), ()
+        self._owned.add(said.photo)
+        if known is not None:
+            return None, ()
+        return None, (await_photo(said.photo, said.sha256, said.size, account_id, now),)
+
+
+_OWN_POSTS: Any = select(*_POSTS).where(
+    _POSTS.account_id == bindparam("account"), _POSTS.id.in_(bindparam("ids", expanding=True))
+)
+_NUMBERING = (
+    update(table_of(SyncDevice))
+    .where(_DEVICES.account_id == bindparam("account"), _DEVICES.id == bindparam("device"))
+    .values(accepted=bindparam("number"))
+)
+
+
+def _is_held(post: Any, now: datetime) -> bool:
+    return bool(post.since <= now and (post.until is None or post.until > now))
