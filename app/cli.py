@@ -23,6 +23,7 @@ from app.areas.schemas import ImportSummary
 from app.areas.words import Level
 from app.assembly import assemble, create_app
 from app.backups.commands import SETTINGS, backup, restore
+from app.client.commands import phone
 from app.journal.actions import administration
 from app.kit.house import House, Work
 from app.kit.logs import configure_logs
@@ -53,6 +54,7 @@ app.add_typer(areas, name="areas")
 app.add_typer(admin, name="admin")
 app.add_typer(agencies, name="agencies")
 app.add_typer(problems, name="problems")
+app.add_typer(phone, name="phone")
 app.command()(backup)
 app.command()(restore)
 _console = Console()

@@ -14,6 +14,7 @@ from app.client.words import Request
 API = "/api/v1"
 PULL, PUSH = f"{API}/sync/pull", f"{API}/sync/push"
 UPLOADS = f"{API}/sync/uploads"
+_BUSY = (httpx.codes.LOCKED, httpx.codes.TOO_MANY_REQUESTS)
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -34,7 +35,7 @@ class Refused(Exception):
 
 
 class Busy(Refused):
-    """429 or 5xx: nothing is wrong with what was sent. Try again, and not before `retry_after`."""
+    """423, 429 or 5xx: nothing is wrong with what was sent. Try again, and not before `retry_after`."""
 
 
 class LoggedOut(Refused):
@@ -161,7 +162,7 @@ def _refusal(answer: httpx.Response) -> Exception:
         body = {}
     said = body if isinstance(body, dict) else {}
     status = answer.status_code
-    if status == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+    if status in _BUSY or answer.is_server_error:
         return Busy(status, said, _seconds(answer.headers.get("Retry-After")))
     if answer.is_redirect or (answer.request.method != "HEAD" and "code" not in said):  # every refusal has a code
         return Unreachable(f"Something else answered in the server's place, with status {status}.")

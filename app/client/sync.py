@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from app.client.backoff import Backoff
-from app.client.phone import Phone
+from app.client.phone import DOCUMENTS, Phone
 from app.client.protocol import Busy, LoggedOut, Refused, Revoked, Rewound, Server, Unreachable
 from app.client.uploads import CHUNK_BYTES, photos_to_send, send_photo
 from app.client.words import OPERATIONS_MAXIMUM, Pulled, Request
@@ -42,12 +42,14 @@ class Sync:
         *,
         told: Told = lambda stage, done, total: None,
         chunk: int = CHUNK_BYTES,
+        page: int = DOCUMENTS,
     ) -> None:
         self._phone = phone
         self._server = server
         self._backoff = backoff
         self._told = told
         self._chunk = chunk
+        self._page = page
         self.summary = Summary()
 
     def run(self) -> Summary:
@@ -115,7 +117,7 @@ class Sync:
         """Page after page, on from the one that came with the push. Ends where pages bring it no further."""
         stale = 0
         while before is None or before.more or not before.applied:
-            request = self._phone.pull_request()
+            request = self._phone.pull_request(limit=self._page)
             before = self._phone.apply_pull(request, self._ask(request))
             self._note(before)
             if not before.moved:

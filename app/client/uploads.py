@@ -7,6 +7,9 @@ from app.client.protocol import Refused, Server, Unreachable
 from app.client.store import Store
 
 CHUNK_BYTES = 65_536
+_ELSEWHERE = (404, 409, 410, 460)
+"""It expired, stands elsewhere, or was garbled on the way: nothing that asking again could not mend."""
+_DAMAGED = "upload_damaged"
 _TURNED_BACK_MAXIMUM = 3
 
 Told = Callable[[int, int], None]
@@ -41,9 +44,10 @@ def send_photo(store: Store, server: Server, backoff: Backoff, photo: str, chunk
     while arrived is None or arrived < row["size"]:
         try:
             backoff.keep_trying(step)
-        except Refused:  # it stands elsewhere, expired, or was garbled on the way: ask where it stands
+        except Refused as refused:
             turned_back += 1
-            if turned_back == _TURNED_BACK_MAXIMUM:
+            mendable = refused.status in _ELSEWHERE or refused.code == _DAMAGED
+            if not mendable or turned_back == _TURNED_BACK_MAXIMUM:
                 raise
 
 

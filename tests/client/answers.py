@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
-
 from app.client.words import Request
 from app.kit.ids import new_id
 from app.sync.schemas import DocumentOut, PullIn, PullOut, PushIn, PushOut
@@ -161,6 +159,3 @@ def refused(_operation: dict[str, Any]) -> dict[str, Any]:
 
 def held(_operation: dict[str, Any]) -> dict[str, Any]:
     return {"outcome": "held", "refusal": REFUSAL}
-
-
-Handler = Callable[[httpx.Request], httpx.Response]

@@ -131,12 +131,8 @@ def test_what_ended_more_than_ninety_days_ago_is_dropped(phone: Phone) -> None:
 
 
 def test_each_post_has_its_own_documents_and_cursors(phone: Phone) -> None:
-    acting = {
-        "id": str(new_id()),
-        "kind_label": "Plt Lurah",
-        "area": {"code": KRAMPYANGAN, "name": "K"},
-        "agency": None,
-    }
+    area = {"code": KRAMPYANGAN, "name": "Krampyangan"}
+    acting: dict[str, Any] = {"id": str(new_id()), "kind_label": "Plt Lurah", "area": area, "agency": None}
     phone.hold_posts([*LOGGED_IN["posts"], acting])
     asked = phone.pull_request()
     answer = page(asked, document(1), after={BAKALAN: cursor(1)})
