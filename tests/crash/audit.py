@@ -13,6 +13,7 @@ from app.kit.house import House
 from app.kit.models import RememberedAnswer
 from app.problems.models import Comment, ProblemRow
 from app.problems.queries.aggregate import load, refold
+from app.sync.facts import FACTS as ABOUT_KELURAHAN
 from tests.crash.ledger import Ledger
 
 
@@ -39,7 +40,8 @@ class Store:
         self.logs: dict[str, list[int]] = {log: [] for log in self.heads}
         self.named_texts: list[str] = []
         for entry in session.scalars(select(Entry).order_by(col(Entry.log), col(Entry.position))):
-            self.facts[entry.subject][entry.version] = Place(entry.log, entry.position, entry.kind)
+            if entry.kind not in ABOUT_KELURAHAN:
+                self.facts[entry.subject][entry.version] = Place(entry.log, entry.position, entry.kind)
             self.logs[entry.log].append(entry.position)
             self.named_texts += [each["id"] for each in entry.data.get("texts", {}).values()]
 

@@ -166,17 +166,30 @@ async def test_there_are_five_packs_and_no_more(town: Town) -> None:
 
 @pytest.mark.parametrize("pack", list(Pack))
 async def test_what_is_held_is_not_sent_again(town: Town, pack: Pack) -> None:
-    lurah = town.lurah("Bakalan")
-    first = await lurah.get(f"/sync/reference/{pack}")
+    lurah, plain = town.lurah("Bakalan"), {"Accept-Encoding": "identity"}
+    first = await lurah.get(f"/sync/reference/{pack}", headers=plain)
     etag = first.headers["etag"]
     assert etag == f'"{etags(town)[pack]}"'
     assert etag == f'"{hashlib.sha256(first.content).hexdigest()[:16]}"'
     for known in (etag, f"W/{etag}", f'"x", {etag}'):
-        again = await lurah.get(f"/sync/reference/{pack}", headers={"If-None-Match": known})
+        again = await lurah.get(f"/sync/reference/{pack}", headers=plain | {"If-None-Match": known})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
     for unknown in ('"x"', "", etag[:-3] + '"'):
-        again = await lurah.get(f"/sync/reference/{pack}", headers={"If-None-Match": unknown})
-        assert again.status_code == 200
+        again = await lurah.get(f"/sync/reference/{pack}", headers=plain | {"If-None-Match": unknown})
+        assert (again.status_code, again.content) == (200, first.content)
+
+
+async def test_a_pack_comes_packed_to_whoever_can_unpack_it(town: Town) -> None:
+    lurah = town.lurah("Bakalan")
+    plain = await lurah.get("/sync/reference/areas", headers={"Accept-Encoding": "identity"})
+    packed = await lurah.get("/sync/reference/areas", headers={"Accept-Encoding": "gzip, br"})
+    assert (packed.headers["content-encoding"], packed.content) == ("gzip", plain.content)
+    assert int(packed.headers["content-length"]) < len(plain.content) / 4
+    assert packed.headers["etag"] == "W/" + plain.headers["etag"]
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    held = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
+    again = await lurah.get("/sync/reference/areas", headers=held)
+    assert (again.status_code, again.headers["etag"]) == (304, packed.headers["etag"])
 
 
 async def test_a_pack_changes_with_what_it_tells_and_with_nothing_else(town: Town) -> None:

@@ -48,6 +48,8 @@ async def test_nobody_takes_note_of_what_their_post_was_not_delivered(town: Town
         answer = await take_note(camat, receipts=receipts)
         assert refusal(answer) == (409, "receipt_ahead")
         assert answer.json()["delivered"] == ({} if BAKALAN not in receipts else {BAKALAN: 57})
+    put(town, delivered(camat, OTHER, 60), delivered(staff, OTHER, 57))
+    assert refusal(await take_note(staff, receipts={OTHER: 58})) == (409, "receipt_ahead")
     assert await acknowledged(town) == {}, "the whole call or nothing"
     town.good(await take_note(camat, receipts={BAKALAN: 57}), 200)
     assert await acknowledged(town) == {BAKALAN: 57}

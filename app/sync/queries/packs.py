@@ -4,6 +4,7 @@ They are rendered once for each edition of the reference data, city and year, an
 as, so that a pull can tell every pack's ETag without asking the database.
 """
 
+import gzip
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class Rendered:
     """A pack as it is sent."""
 
     body: bytes
+    packed: bytes
+    """The same under gzip."""
     etag: str
     """The first digits of the body's SHA-256, without the quotes that HTTP puts around."""
 
@@ -114,7 +117,7 @@ def _packs(session: Session, city: str, today: date) -> Mapping[Pack, Rendered]:
 
 def _rendered(made: PackOut) -> Rendered:
     body = made.model_dump_json(by_alias=True).encode()
-    return Rendered(body, hashlib.sha256(body).hexdigest()[:16])
+    return Rendered(body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])
 
 
 def _areas(session: Session, city: str) -> AreasPackOut:
