@@ -19,7 +19,9 @@ from sqlalchemy import update
 from starlette.types import Send
 
 from app.assembly import assemble, create_app
+from app.kit.edge import UPLOAD_MEDIA_TYPE
 from app.kit.house import House
+from app.kit.ids import new_id
 from app.people.models import Account
 from app.people.passwords import Passwords
 from tests.conftest import KINDS, Databases, SettableClock, settings_for
@@ -28,12 +30,15 @@ from tests.fuzz.visitor import Visitor
 from tests.people.townsfolk import QUICK
 from tests.problems.situations import NOW, set_stage
 from tests.problems.situations import cast as callers
-from tests.town import Someone, Town, populate
+from tests.sync.pieces import UPLOADS, promise
+from tests.town import Someone, Town, picture, populate
 
 WHOLE = os.environ.get("FUZZ") == "whole"
 POSTS = ("operator", "lurah", "staff", "camat", "officer", "head", "first_monitor", "mayor", "admin", "nobody")
 USUAL = {"sqlite": ("lurah",), "postgresql": ("camat",)}
 """Who visits where the run is not the whole one."""
+
+schemathesis.serializer.alias(UPLOAD_MEDIA_TYPE, "application/octet-stream")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -78,6 +83,9 @@ async def _furnish(house: House) -> dict[str, Someone]:
             problem = await lurah.report(reporter={"name": "Warga RT 02", "phone": "+62 811 0000 0000"})
             await lurah.photo(problem, colour)
             town.good(await lurah.post(f"/problems/{problem['id']}/comments", {"text": "Sudah dicek."}), 201)
+        for caller in callers(town).values():
+            answer = await caller.post(UPLOADS, headers=promise(picture(), new_id()))
+            assert answer.status_code == 201, answer.text
         return callers(town)
 
 

@@ -14,6 +14,7 @@ from app.areas.models import Area
 from app.kit.house import House
 from app.people.models import Account, DeviceSession, Post
 from app.problems.models import AssignmentRow, ProblemPhoto, ProblemRow
+from app.sync.models import Upload
 from tests.town import Someone, picture
 
 PASSWORD = "sungai-bersih-2026"
@@ -30,6 +31,9 @@ KINDS = {
     "assignment_id": "assignments",
     "photo_id": "photos",
     "photos": "photos",
+    "upload_id": "uploads",
+    "upload-offset": "offsets",
+    "tus-resumable": "versions of tus",
     "accounts id": "accounts",
     "posts id": "posts",
     "sessions id": "devices",
@@ -121,6 +125,7 @@ class Stock:
             "problems": col(ProblemRow.id),
             "assignments": col(AssignmentRow.id),
             "photos": col(ProblemPhoto.photo_id),
+            "uploads": col(Upload.id),
             "accounts": col(Account.id),
             "usernames": col(Account.username),
             "posts": col(Post.id),
@@ -141,6 +146,8 @@ class Stock:
             "classes": [each.value for each in CategoryClass],
             "days": [str(today + timedelta(days=each)) for each in (-8, -1, 0, 1, 14)],
             "versions": [1, 2, 3],
+            "offsets": ["0"],
+            "versions of tus": ["1.0.0"],
             "pictures": [Binary(picture())],
             "passwords": [PASSWORD],
             "cursors": self._cursors,

@@ -50,12 +50,13 @@ def test_a_bad_token_is_a_401_at_every_lock(
         ledger.changes = 0
         for name, place in locked.items():
             answer = client.request(**_well_formed(*place), headers={} if header is None else {"Authorization": header})
-            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), (wrong, name)
+            assert answer.status_code == 401, (wrong, name)
+            assert place[0] == "head" or answer.json()["code"] == "unauthenticated", (wrong, name)
             assert answer.headers["www-authenticate"] == "Bearer"
         assert ledger.changes == 0
     for name in sorted(locked, key=lambda each: each == ENDS_ALL):
         answer = client.request(**_well_formed(*locked[name]), headers=admin.headers)
-        code = answer.json().get("code") if answer.status_code >= 400 else None
+        code = answer.json().get("code") if answer.status_code >= 400 and answer.content else None
         assert answer.status_code != 401, name
         assert code != "invalid_request", name
 
@@ -115,7 +116,7 @@ def _well_formed(method: str, path: str, operation: dict[str, Any]) -> dict[str,
     body = operation.get("requestBody", {}).get("content", {})
     if "multipart/form-data" in body:
         sent["files"] = {"file": ("bukti.jpg", picture(), "image/jpeg")}
-    elif body:
+    elif "application/json" in body:
         examples = body["application/json"]["examples"]
         sent["json"] = next(iter(examples.values()))["value"]
     return sent

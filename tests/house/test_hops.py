@@ -3,7 +3,9 @@
 import pytest
 from fastapi import FastAPI
 
-from tests.town import Someone, Town
+from app.kit.ids import new_id
+from tests.sync.pieces import PIECE, TUS, UPLOADS, promise
+from tests.town import Someone, Town, picture
 
 READS = [
     ("lurah", "/me"),
@@ -54,6 +56,21 @@ async def test_each_write_is_one_hop(town: Town, town_app: FastAPI) -> None:
     assert hops.count == 8
     await town.admin.post("/admin/agencies", {"code": "UJI", "name": "Dinas Uji", "kind": "dinas", "city": "35.75"})
     assert hops.count == 9
+
+
+async def test_only_a_piece_of_a_photo_is_two_hops(town: Town, town_app: FastAPI) -> None:
+    """It is written as it comes: no connection to the database waits for a phone."""
+    hops, lurah, data, photo = town_app.state.hops, town.lurah("Bakalan"), picture(), new_id()
+    place = f"{UPLOADS}/{photo}"
+    assert (await lurah.post(UPLOADS, headers=promise(data, photo))).status_code == 201
+    assert hops.count == 1
+    sent = await town.speak(lurah, "PATCH", place, content=data, headers=PIECE | {"Upload-Offset": "0"})
+    assert sent.status_code == 204, sent.text
+    assert hops.count == 3
+    assert (await town.speak(lurah, "HEAD", place, headers=TUS)).status_code == 200
+    assert hops.count == 4
+    assert (await town.speak(lurah, "DELETE", place, headers=TUS)).status_code == 204
+    assert hops.count == 5
 
 
 async def test_a_refused_request_is_at_most_one_hop(town: Town, town_app: FastAPI) -> None:

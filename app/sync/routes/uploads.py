@@ -82,7 +82,7 @@ class TusRoute(APIRoute):
 router = APIRouter(prefix="/sync/uploads", tags=["sync"], route_class=TusRoute)
 
 TusResumable = Annotated[str | None, Header(description="The version of tus: `1.0.0`.", examples=[TUS])]
-_PICTURE = (UploadDamaged, PhotoTooLarge, PhotoTooManyPixels, PhotoFormat, PhotoUnreadable)
+_PHOTO: tuple[type[Refusal], ...] = (PhotoTooLarge, PhotoTooManyPixels, PhotoFormat, PhotoUnreadable)
 _ANY: tuple[type[Refusal], ...] = (Unauthenticated, UnknownTusVersion)
 _OWN: tuple[type[Refusal], ...] = (*_ANY, UploadNotFound, UploadBusy)
 _TEXT: Final = {"schema": {"type": "string"}}
@@ -120,7 +120,7 @@ async def read_upload_options(door: PersonDoor) -> Response:
     status_code=201,
     response_class=Response,
     summary="Promise a photo",
-    responses=refused(*_ANY, NoPost, IdReused, UploadBusy, *_PICTURE)
+    responses=refused(*_ANY, NoPost, IdReused, UploadBusy, *_PHOTO)
     | _answering(201, "Its address and until when it lasts.", "Location", "Upload-Expires"),
 )
 async def create_upload(
@@ -159,7 +159,7 @@ async def create_upload(
     "/{upload_id}",
     response_class=Response,
     summary="How far an upload has come",
-    responses=refused(*_OWN, *_PICTURE)
+    responses=refused(*_OWN, *_PHOTO)
     | _answering(200, "As headers.", "Upload-Offset", "Upload-Length", "Upload-Expires", "Upload-Metadata"),
 )
 async def read_upload(upload_id: UUID, door: PersonDoor, tus_resumable: TusResumable = None) -> Response:
@@ -180,7 +180,7 @@ async def read_upload(upload_id: UUID, door: PersonDoor, tus_resumable: TusResum
     status_code=204,
     response_class=Response,
     summary="Send a piece of a photo",
-    responses=refused(*_OWN, WrongOffset, UnknownMediaType, ChecksumMismatch, *_PICTURE)
+    responses=refused(*_OWN, WrongOffset, IdReused, UnknownMediaType, ChecksumMismatch, UploadDamaged, *_PHOTO)
     | _answering(204, "How far the upload has come.", "Upload-Offset", "Upload-Expires"),
     openapi_extra={"requestBody": {"content": {UPLOAD_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
 )
@@ -284,7 +284,10 @@ def _come_so_far(door: Door[Person], upload: Upload) -> int:
         size = incoming.size
         if size == upload.size:
             incoming.hold()
-            _finish(door, upload, incoming)
+            try:
+                _finish(door, upload, incoming)
+            except UploadDamaged:
+                return 0
         return size
 
 
