@@ -21,7 +21,6 @@ from app.client.phone import NoPost, OtherAccount, Phone
 from app.client.protocol import AppTooOld, LoggedOut, Refused, Revoked, Server, Unreachable
 from app.client.store import MadeByNewerApp, Store
 from app.client.sync import Summary, Sync
-from app.client.uploads import photos_to_send
 from app.client.words import Problem, Tick, Waiting
 from app.kit.clock import system_clock
 from app.kit.ids import new_id
@@ -165,6 +164,7 @@ def list_problems(store: StoreFile = _STORE) -> None:
         found = it.problems()
         labels = (it.pack("steps") or {}).get("labels", {})
         table = Table("problem", "state", "tick", "title", "not told yet")
+        table.columns[0].no_wrap = table.columns[2].no_wrap = True
         for each in found[:_SHOWN]:
             state = each.document["state"] if each.document else ""
             table.add_row(
@@ -183,14 +183,17 @@ def list_problems(store: StoreFile = _STORE) -> None:
 def status(store: StoreFile = _STORE) -> None:
     """What waits and since when, what was refused and why, how far everything has come."""
     with _phone(store) as it:
-        waiting, refused = it.outbox(), it.quarantine()
+        waiting, refused, photos = it.outbox(), it.quarantine(), it.photos()
         typer.echo(f"Last sync  {it.store.setting('synced_at', 'never')}")
         since = f", since {waiting[0].recorded_at}" if waiting else ""
-        typer.echo(f"Waiting    {len(waiting)} operations{since}; {len(photos_to_send(it.store))} photos")
+        typer.echo(f"Waiting    {len(waiting)} operations{since}; {sum(not each.refusal for each in photos)} photos")
         ticks = list(it.ticks().values())
         typer.echo("Problems   " + ", ".join(f"{ticks.count(tick)} {tick}" for tick in Tick))
         _tell_refusals("Held", [each for each in waiting if each.refusal])
         _tell_refusals("Refused", refused)
+        for each in photos:
+            if each.refusal:
+                typer.echo(f"Refused: photo …{each.id[-8:]}: {each.refusal}", err=True)
         if it.store.setting("clock_wrong"):
             typer.echo("This phone's clock is wrong by more than ten minutes.", err=True)
         if it.store.setting("upgrade"):
@@ -215,11 +218,11 @@ def _phone(file: Path, *, logged_in: bool = True) -> Iterator[Phone]:
     except Revoked:
         _refuse("This phone was revoked. Everything on it is erased.")
     except LoggedOut as refused:
-        _refuse(f"{refused} Nothing is lost: ujung phone login URL USERNAME")
+        _refuse(f"{_sentence(refused)} Nothing is lost: ujung phone login URL USERNAME")
     except AppTooOld as refused:
-        _refuse(f"{refused} Nothing is lost: update the app.")
+        _refuse(f"{_sentence(refused)} Nothing is lost: update the app.")
     except Unreachable as unreachable:
-        _refuse(f"{unreachable} Nothing is lost; it goes on with the next sync.")
+        _refuse(f"{_sentence(unreachable)} Nothing is lost; it goes on with the next sync.")
     except (Refused, NoPost, OtherAccount, TooLong, MadeByNewerApp, ValueError) as error:
         _refuse(str(error))
 
@@ -231,6 +234,10 @@ def _http(address: str) -> httpx.Client:
 def _refuse(sentence: str) -> Any:
     typer.echo(sentence, err=True)
     raise typer.Exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    return f"{str(error).rstrip('.')}."
 
 
 def _one(found: Sequence[Any], word: str) -> Any:
@@ -294,9 +301,8 @@ def _tell_summary(it: Phone, summary: Summary) -> None:
         typer.echo("The server was restored from a backup: what this phone still kept was sent again.")
     if summary.mismatched:
         typer.echo(f"Counted otherwise than the server, and read anew: {', '.join(summary.mismatched)}", err=True)
-    for refused in summary.photo_refusals:
-        why = it.store.value("SELECT refusal FROM photo WHERE id = ?", refused)
-        typer.echo(f"Photo …{refused[-8:]} was refused: {why}", err=True)
+    for why in summary.photo_refusals:
+        typer.echo(f"A photo was refused: {why}", err=True)
     _tell_refusals("Refused", it.quarantine())
 
 

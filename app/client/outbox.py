@@ -120,7 +120,7 @@ def forget(store: Store, safe: int, now: datetime) -> None:
     found = store.rows(
         "SELECT id FROM operation WHERE outcome IS NOT NULL "
         "AND (answered_at < ? OR (number <= ? AND outcome <> 'refused' AND NOT shown)) "
-        "AND id NOT IN (SELECT operation FROM photo WHERE sent_at IS NULL)",
+        "AND id NOT IN (SELECT operation FROM photo WHERE sent_at IS NULL AND refusal IS NULL)",
         moment(now - RETAINED_FOR),
         safe,
     )

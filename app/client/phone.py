@@ -16,7 +16,18 @@ from app.client import documents, outbox, overlay
 from app.client.outbox import moment
 from app.client.protocol import PULL, PUSH
 from app.client.store import Store
-from app.client.words import OPERATIONS_MAXIMUM, PULL_BYTES, SCHEMA, Problem, Pulled, Recorded, Request, Tick, Waiting
+from app.client.words import (
+    OPERATIONS_MAXIMUM,
+    PULL_BYTES,
+    SCHEMA,
+    Photo,
+    Problem,
+    Pulled,
+    Recorded,
+    Request,
+    Tick,
+    Waiting,
+)
 
 DOCUMENTS = 500
 """Of one page, unless told otherwise."""
@@ -229,6 +240,11 @@ class Phone:
 
     # -- packs and photos --------------------------------------------------------------------------------------------
 
+    def photos(self) -> list[Photo]:
+        """Photos on this phone whose bytes have not arrived, oldest first."""
+        found = self.store.rows("SELECT * FROM photo WHERE sent_at IS NULL ORDER BY rowid")
+        return [Photo(row["id"], row["size"], row["refusal"]) for row in found]
+
     def packs_to_fetch(self) -> list[tuple[str, str | None]]:
         """Packs that changed since they were fetched, with the ETag of what is held."""
         present: dict[str, str] = json.loads(self.store.setting("reference", "{}"))
@@ -252,7 +268,7 @@ class Phone:
             )
 
     def photo_refused(self, photo: str, why: str) -> None:
-        """The server does not take its bytes; the next sync tries again."""
+        """The server will never take these bytes: they are not sent again, and whoever took the photo is told."""
         with self.store.change() as connection:
             connection.execute("UPDATE photo SET refusal = ? WHERE id = ?", (why, photo))
 

@@ -92,9 +92,10 @@ class Server:
             headers["X-Post"] = request.post
         return self._json(self._send("POST", request.path, content=content, headers=headers))
 
-    def pack(self, name: str, etag: str | None) -> tuple[str, str] | None:
-        """A pack's ETag and text; None where the one held is the present one."""
-        headers = {} if etag is None else {"If-None-Match": etag}
+    def pack(self, name: str, etag: str | None, post: str | None) -> tuple[str, str] | None:
+        """The ETag and the text of a pack of this post's city; None where the one held is the present one."""
+        told = {"If-None-Match": etag, "X-Post": post}
+        headers = {header: value for header, value in told.items() if value is not None}
         answer = self._send("GET", f"{API}/sync/reference/{name}", headers=headers)
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             return None

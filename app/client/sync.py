@@ -8,7 +8,7 @@ from typing import Any
 from app.client.backoff import Backoff
 from app.client.phone import DOCUMENTS, Phone
 from app.client.protocol import Busy, LoggedOut, Refused, Revoked, Rewound, Server, Unreachable
-from app.client.uploads import CHUNK_BYTES, photos_to_send, send_photo
+from app.client.uploads import CHUNK_BYTES, send_photo
 from app.client.words import OPERATIONS_MAXIMUM, Pulled, Request
 
 _ROUNDS_MAXIMUM = 4
@@ -29,6 +29,7 @@ class Summary:
     mismatched: tuple[str, ...] = ()
     rewound: bool = False
     photo_refusals: tuple[str, ...] = ()
+    """Why photos were not taken."""
 
 
 class Sync:
@@ -139,14 +140,15 @@ class Sync:
     def _photos(self) -> None:
         """One photo that is refused keeps no other from going."""
         phone = self._phone
-        for photo in photos_to_send(phone.store):
+        for photo in [each.id for each in phone.photos() if each.refusal is None]:
             try:
                 send_photo(phone.store, self._server, self._backoff, photo, self._chunk, self._told_bytes)
             except (Busy, LoggedOut, Revoked):
                 raise
             except Refused as refused:
-                phone.photo_refused(photo, str(refused))
-                self.summary.photo_refusals += (photo,)
+                if refused.status in _UNREADABLE or refused.code == "id_reused":  # it will never be better
+                    phone.photo_refused(photo, str(refused))
+                self.summary.photo_refusals += (str(refused),)
             else:
                 phone.photo_sent(photo)
                 self.summary.photos += 1
@@ -156,6 +158,6 @@ class Sync:
 
     def _packs(self) -> None:
         for name, etag in self._phone.packs_to_fetch():
-            found = self._backoff.keep_trying(partial(self._server.pack, name, etag))
+            found = self._backoff.keep_trying(partial(self._server.pack, name, etag, self._phone.post))
             if found is not None:
                 self._phone.keep_pack(name, *found)

@@ -16,11 +16,6 @@ Told = Callable[[int, int], None]
 """Hears how many of how many bytes have arrived."""
 
 
-def photos_to_send(store: Store) -> list[str]:
-    """Photos whose bytes the server does not have yet, in the order of recording."""
-    return [row["id"] for row in store.rows("SELECT id FROM photo WHERE sent_at IS NULL ORDER BY rowid")]
-
-
 def send_photo(store: Store, server: Server, backoff: Backoff, photo: str, chunk: int, told: Told) -> None:
     """Sends what is missing of one photo. Called again after anything at all, it goes on where the server stands."""
     (row,) = store.rows("SELECT size, sha256, number FROM photo JOIN photo_bytes ON photo = id WHERE id = ?", photo)

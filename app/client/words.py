@@ -80,6 +80,17 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Photo:
+    """A photo whose bytes have not arrived at the server."""
+
+    id: str
+    size: int
+    """In bytes."""
+    refusal: str | None
+    """Why the server will never take them."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """A problem as its list shows it: the server's document, with what was done here laid over it."""
 

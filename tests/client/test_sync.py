@@ -1,100 +1,15 @@
 """The phone and the real server, with a line between them that fails."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
-from httpx import ASGITransport, AsyncClient
 
-from app.assembly import assemble, create_app
-from app.client.backoff import Backoff
-from app.client.phone import Phone
-from app.client.protocol import Busy, LoggedOut, Revoked, Server, Unreachable
-from app.client.store import Store
-from app.client.sync import Summary, Sync
+from app.client.protocol import Busy, LoggedOut, Revoked, Unreachable
 from app.client.words import Tick
-from app.kit.house import House
 from app.kit.ids import new_id
-from tests.client.lines import Line, answer_lost, busy, good, portal, request_lost, served
-from tests.conftest import Databases, SettableClock, settings_for
-from tests.town import Someone, Town, picture, populate
-
-
-@dataclass
-class Handset:
-    """One phone, its line, and what it slept."""
-
-    phone: Phone
-    line: Line
-    http: httpx.Client
-    slept: list[float] = field(default_factory=list)
-    chunk: int = 500
-    page: int = 500
-
-    def sync(self, tries: int = 3) -> Summary:
-        server = Server(self.http, self.phone.store.setting("token"))
-        backoff = Backoff(lambda: 0.5, self.slept.append, tries)
-        return Sync(self.phone, server, backoff, chunk=self.chunk, page=self.page).run()
-
-    def moved_to(self, address: str) -> None:
-        self.http.base_url = httpx.URL(address)
-
-
-@dataclass
-class Place:
-    """A town that is served, and phones for its people."""
-
-    town: Town
-    address: str
-    folder: Path
-    clock: SettableClock
-    stack: ExitStack
-
-    def handset(self, who: Someone) -> Handset:
-        store = Store(self.folder / f"{new_id()}.db")
-        self.stack.callback(store.close)
-        phone = Phone(store, self.clock, new_id)
-        line = Line()
-        http = self.stack.enter_context(httpx.Client(transport=line, base_url=self.address, timeout=60))
-        posts = Server(http, who.token).me()["posts"]
-        phone.adopt(self.address, "siti", {"token": who.token, "posts": posts}, "HP lapangan")
-        line.calls.clear()
-        return Handset(phone, line, http)
-
-    def operator(self) -> Handset:
-        return self.handset(self.town.operator("Bakalan"))
-
-    def report(self, handset: Handset, **other: Any) -> str:
-        said = {name: value for name, value in self.town.problem("Bakalan", **other).items() if name != "id"}
-        return handset.phone.record("report", said).problem
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def place(town_house: House, clock: SettableClock, tmp_path: Path, stack: ExitStack) -> Place:
-    app = create_app(town_house.settings, house=town_house)
-    address = stack.enter_context(served(app))
-    town = Town(town_house, AsyncClient(transport=ASGITransport(app=app)), clock)
-    return Place(town, address, tmp_path / "phones", clock, stack)
-
-
-@pytest.fixture
-def set_back(databases: Databases, database_kind: str, clock: SettableClock, tmp_path: Path, stack: ExitStack) -> str:
-    """The same town as it was at first, as if restored from a backup."""
-    address = stack.enter_context(databases.fresh(database_kind, populate))
-    settings = settings_for(address, tmp_path / "restored")
-    house = assemble(settings, clock=clock)
-    stack.callback(house.database.close)
-    return stack.enter_context(served(create_app(settings, house=house)))
+from tests.client.lines import answer_lost, busy, good, portal, request_lost
+from tests.client.places import Place
 
 
 def test_recorded_without_signal_and_all_there_after_one_round_trip(place: Place) -> None:
@@ -255,22 +170,74 @@ def test_a_revoked_phone_erases_itself_and_one_logged_out_keeps_everything(place
     assert len(other.phone.outbox()) == 1
 
 
-# -- photos ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_photo_goes_up_in_pieces_and_on_from_where_the_line_broke(place: Place) -> None:
+def test_what_was_held_goes_once_its_predecessor_is_settled(place: Place) -> None:
     handset = place.operator()
-    content = picture()
-    recorded = handset.phone.attach(place.report(handset), content)
-    handset.line.faults.extend([good, good, good, good, answer_lost, request_lost])
-    with pytest.raises(Unreachable):
-        handset.sync(tries=2)
+    problem = place.report(handset)
+    refused = handset.phone.record("accept", {}, problem=problem)
+    handset.phone.record("edit", {"title": "Saluran di RW 02 tersumbat"}, problem=problem)
+    handset.sync()
+    settled = handset.http.post(
+        f"/api/v1/sync/quarantine/{refused.operation}/dismiss",
+        json={"reason": "Sudah dibicarakan dengan operator."},
+        headers=place.town.staff("Bugul Kidul").headers,
+    )
+    assert settled.status_code == 200, settled.text
+    handset.sync()
+    assert handset.phone.outbox() == []
+    (shown,) = handset.phone.problems()
+    assert shown.document is not None
+    assert shown.document["title"] == "Saluran di RW 02 tersumbat"
+
+
+def test_a_post_that_ended_takes_its_documents_along_and_leaves_the_outbox(place: Place) -> None:
+    who = place.town.operator("Bakalan")
+    handset = place.handset(who)
+    place.report(handset)
+    handset.sync()
+    ended = handset.http.post(f"/api/v1/admin/posts/{who.actor.post_id}/end", json={}, headers=place.town.admin.headers)
+    assert ended.status_code == 200, ended.text
+    place.report(handset)
+    place.clock.advance(timedelta(seconds=1))
+    handset.sync()
+    assert handset.phone.post is None
+    assert handset.phone.problems() == []
+    assert [each.refusal["code"] for each in handset.phone.quarantine() if each.refusal] == ["post_not_held"]
+
+
+def test_packs_are_fetched_when_they_changed(place: Place) -> None:
+    handset = place.operator()
+    handset.sync()
+    asked = [path for _, path in handset.line.calls if "reference" in path]
+    assert len(asked) == 5
+    pack = handset.phone.pack("categories")
+    assert pack is not None
+    assert "saluran-tersumbat" in [each["code"] for each in pack["items"]]
     handset.line.calls.clear()
-    handset.line.sent_bytes = 0
-    summary = handset.sync()
-    assert summary.photos == 1
-    assert handset.line.calls[0][0] == "POST"
-    assert handset.line.sent_bytes < len(content)
-    (problem,) = handset.phone.problems()
-    assert problem.document is not None
-    assert problem.document["photos"] == [recorded.photo]
+    handset.sync()
+    assert handset.line.calls == [("POST", "sync/pull")]
+
+
+def test_the_servers_count_and_ours_are_the_same(place: Place) -> None:
+    handset = place.operator()
+    for _ in range(3):
+        place.report(handset)
+    handset.sync()
+    place.clock.advance(timedelta(days=1))
+    assert handset.sync().mismatched == ()
+    with handset.phone.store.change() as connection:
+        connection.execute("DELETE FROM document WHERE id = (SELECT min(id) FROM document)")
+    assert len(handset.phone.problems()) == 2
+    place.clock.advance(timedelta(days=1))
+    assert handset.sync().mismatched == (place.town.kelurahan("Bakalan"),)
+    assert len(handset.phone.problems()) == 3
+
+
+def test_operations_go_packed(place: Place) -> None:
+    handset = place.operator()
+    for _ in range(100):
+        place.report(handset)
+    request = handset.phone.push_request()
+    assert request is not None
+    handset.sync()
+    assert handset.line.sent_bytes < len(str(request.body)) / 5
+    assert handset.phone.outbox() == []
