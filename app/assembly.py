@@ -41,8 +41,11 @@ from app.people.routes import router as people
 from app.people.throttle import Throttle
 from app.problems.actions import make_round
 from app.problems.routes import router as problems
+from app.sync.actions.decisions import follow_moves
 from app.sync.actions.silence import note_silence
+from app.sync.actions.sweeping import sweep_gone
 from app.sync.routes.board import router as sync_board
+from app.sync.routes.decisions import router as sync_decisions
 from app.sync.routes.devices import router as sync_devices
 from app.sync.routes.exchange import router as sync_exchange
 from app.sync.routes.reference import router as sync_reference
@@ -51,7 +54,7 @@ from app.sync.uploads import sweep_uploads
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
-SYNC = (sync_exchange, sync_reference, sync_uploads, sync_board, sync_devices)
+SYNC = (sync_exchange, sync_decisions, sync_reference, sync_uploads, sync_board, sync_devices)
 ROUND_SECONDS = 60.0
 _log = structlog.get_logger("ujung")
 
@@ -65,7 +68,7 @@ def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Se
         vault=open_vault(settings),
         identify=identify,
         remember_use=remember_use,
-        subscribers=tuple(subscribers),
+        subscribers=(follow_moves, *subscribers),
         parts={"photos": open_store(settings), "passwords": Passwords(settings), "throttle": Throttle(settings)},
     )
 
@@ -125,6 +128,7 @@ def do_rounds(house: House) -> None:
         "silence": note_silence,
         "photos": sweep,
         "uploads": sweep_uploads,
+        "marks": sweep_gone,
         "answers": forget_answers,
         "devices": forget_devices,
     }

@@ -1,6 +1,7 @@
 """The one write path: lock, load, decide, write; the same for one step of a phone and for 500 of an import."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -8,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlmodel import Session, SQLModel, col
 
 from app.agencies.actions import teach
@@ -25,7 +26,7 @@ from app.kit.columns import among, bound, columns_of, table_of
 from app.kit.database import Again, insert_rows, resolving_insert, write_rows
 from app.kit.house import House, Work
 from app.kit.ids import new_id
-from app.kit.refusals import Conflict, IdReused, NotPermitted, Refusal, VersionMismatch
+from app.kit.refusals import Busy, Conflict, IdReused, NotPermitted, Refusal, VersionMismatch
 from app.people.actors import Actor
 from app.problems import policy
 from app.problems.lifecycle import kelurahan, merging, rounds
@@ -34,7 +35,7 @@ from app.problems.lifecycle.evolve import evolve
 from app.problems.lifecycle.merging import Merge
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import check, check_part, decide, decide_part, stamped_report
-from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reporter, Sight
+from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reading, Reporter, Sight
 from app.problems.queries.aggregate import PART_FIELDS, PROBLEM_FIELDS, corrections_since, load
 from app.problems.queries.details import AssignmentNotFound, ProblemNotFound, author_of, problem_of, shape, visible
 from app.problems.queries.due import duplicates_to_tell, to_resume, unanswered, unanswered_holds
@@ -454,6 +455,10 @@ class _Desk:
             moved = {name: statement.excluded[name] for name in ("position", "gone", "at")}
             statement = statement.on_conflict_do_update(index_elements=["agency_code", "log", "problem_id"], set_=moved)
             write_rows(session, statement, [row | {"at": self._work.now} for row in rows])
+        arrived = {problem_id for _, problem_id in self._left}
+        if arrived:  # one that comes back is no longer gone
+            places = [{"its_id": each, "its_log": self._changed[each].area_code} for each in sorted(arrived)]
+            write_rows(session, _BACK, places)
 
     def _sights(self, after: Problem) -> dict[tuple[str, str], tuple[int, bool]]:
         """How each agency, and under `""` whoever sees a whole log, sees a changed problem from now on."""
@@ -498,6 +503,11 @@ class _Desk:
                 index_elements=["problem_id", "other_id"], set_={"kind": statement.excluded.kind}
             )
         )
+
+
+_BACK = delete(Sight).where(
+    col(Sight.agency_code) == "", col(Sight.log) == bindparam("its_log"), col(Sight.problem_id) == bindparam("its_id")
+)
 
 
 @cache
@@ -665,6 +675,15 @@ def read_reporter(work: Work[Actor], problem_id: UUID) -> ReporterOut:
     administration(work, "reporter.read", problem.number, problem=str(problem_id))
     named = ReporterIn.model_validate_json(work.house.vault.open(kept.sealed))
     return ReporterOut(name=named.name, phone=named.phone)
+
+
+def note_reading(house: House, shown: ProblemOut) -> None:
+    """Notes that the kecamatan has opened a problem as it is shown, in a small write of its own."""
+    row = {"problem_id": shown.id, "log": shown.area, "position": shown.position, "at": house.clock()}
+    with suppress(Busy, Again), house.database.write() as session:  # a note missed is made the next time
+        statement = resolving_insert(session, Reading).values(row)
+        moved = {name: statement.excluded[name] for name in ("log", "position", "at")}
+        session.connection().execute(statement.on_conflict_do_update(index_elements=["problem_id"], set_=moved))
 
 
 # -- the system's rounds ---------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ assignments = APIRouter(tags=["assignments"])
 
 _ANYBODY: tuple[type[Refusal], ...] = (Unauthenticated, NoPost, PostNotHeld, PasswordChangeRequired)
 _WRITE = (*_ANYBODY, NotPermitted, *WRITES, VersionMismatch, BodyTooLarge)
-_CONTENT = (
+CONTENT = (
     UnknownCode,
     SeenInFuture,
     PlaceRequired,
@@ -79,9 +79,9 @@ _CONTENT = (
     ProofRequired,
     UnknownPhoto,
 )
-_STEP = (
+STEP = (
     *_WRITE,
-    *_CONTENT,
+    *CONTENT,
     ProblemNotFound,
     OutsideScope,
     StepNotAllowed,
@@ -92,6 +92,33 @@ _STEP = (
     MainNotPossible,
     AppealedBefore,
 )
+
+
+PART = (
+    AssignmentNotFound,
+    PartStepNotAllowed,
+    AuthorityBinding,
+    LetterRequired,
+    OwnerRequired,
+    ProofRequired,
+    UnknownPhoto,
+    DayNotPossible,
+    UnknownCode,
+)
+"""What a verb on an agency's part may meet."""
+
+
+def _looked_at(door: Door[Actor], problem_id: UUID) -> ProblemOut:
+    """In a thread already: the problem; that the kecamatan has looked at it is noted, once for each state of it."""
+
+    def question(work: Work[Actor]) -> tuple[ProblemOut, bool]:
+        problem = _tagged(door, lambda work: details.problem(work, problem_id))(work)
+        return problem, details.is_news(work, problem)
+
+    problem, is_news = door.ask(question)
+    if is_news:
+        actions.note_reading(door.house, problem)
+    return problem
 
 
 def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> Callable[[Work[Actor]], ProblemOut]:
@@ -112,7 +139,7 @@ def _tagged(door: Door[Actor], answer: Callable[[Work[Actor]], ProblemOut]) -> C
     "/problems",
     status_code=201,
     summary="Record a problem",
-    responses=refused(*_WRITE, *_CONTENT, OutsideScope, LocalNotYours, IdReused),
+    responses=refused(*_WRITE, *CONTENT, OutsideScope, LocalNotYours, IdReused),
 )
 async def report_problem(body: ReportIn, door: ActorDoor) -> ProblemOut:
     """An operator's report waits for the lurah; a lurah's goes up, or is handled locally where `local` says how.
@@ -147,16 +174,16 @@ async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
 )
 async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
     """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`)."""
-    return await door.read(_tagged(door, lambda work: details.problem(work, problem_id)))
+    return await door.steps(lambda: _looked_at(door, problem_id))
 
 
-@problems.patch("/problems/{problem_id}", summary="Correct a problem", responses=refused(*_STEP))
+@problems.patch("/problems/{problem_id}", summary="Correct a problem", responses=refused(*STEP))
 async def edit_problem(problem_id: UUID, body: EditIn, door: ActorDoor) -> ProblemOut:
     """The verb `edit`: what is left out stays, null clears. Once accepted, a reason is needed."""
     return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
 
 
-@problems.post("/problems/{problem_id}/steps", summary="Take a step", responses=refused(*_STEP))
+@problems.post("/problems/{problem_id}/steps", summary="Take a step", responses=refused(*STEP))
 async def take_step(problem_id: UUID, body: StepIn, door: ActorDoor) -> ProblemOut:
     """One verb, as `may` of the problem offers it. Answers the problem as it then stands."""
     return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
@@ -300,15 +327,7 @@ async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut
     summary="Take a step on an assignment",
     responses=refused(
         *_WRITE,
-        AssignmentNotFound,
-        PartStepNotAllowed,
-        AuthorityBinding,
-        LetterRequired,
-        OwnerRequired,
-        ProofRequired,
-        UnknownPhoto,
-        DayNotPossible,
-        UnknownCode,
+        *PART,
     ),
 )
 async def take_assignment_step(assignment_id: UUID, body: AssignmentStepIn, door: ActorDoor) -> ProblemOut:

@@ -3,7 +3,6 @@
 import gzip
 import json
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -13,6 +12,7 @@ from app.journal.models import Entry
 from app.kit.ids import new_id
 from app.sync.models import Proposal, Quarantined, SyncOperation
 from app.sync.schemas import PushOut
+from tests.house.test_remembering import statements_of
 from tests.sync.test_pull import BAKALAN, device, pull
 from tests.town import Someone, Town
 
@@ -256,8 +256,6 @@ async def test_a_photo_may_be_named_before_its_bytes_come(town: Town) -> None:
 
 @pytest.mark.parametrize("size", [1, 40])
 async def test_statements_do_not_grow_with_the_batch(town: Town, size: int) -> None:
-    from tests.house.test_remembering import statements_of  # noqa: PLC0415
-
     phone = Phone(town.operator("Bakalan"))
     await phone.send(phone.report())
     reports = [phone.report() for _ in range(size)]
@@ -266,4 +264,3 @@ async def test_statements_do_not_grow_with_the_batch(town: Town, size: int) -> N
     answer = await phone.send(*reports, *edits)
     assert {each["outcome"] for each in answer["outcomes"]} == {"applied"}
     assert len(sent) <= 16, sent
-    assert UUID(answer["outcomes"][0]["id"])

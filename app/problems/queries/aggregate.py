@@ -95,9 +95,9 @@ _CORRECTIONS = select(_ENTRIES.subject, _ENTRIES.version, _ENTRIES.account_id, _
 )
 
 
-def refold(session: Session, problem_id: UUID) -> Problem | None:
-    """The problem as its facts make it, read from the journal alone."""
-    entries = entries_of(session, problem_id)
+def refold(session: Session, problem_id: UUID, until: int | None = None) -> Problem | None:
+    """The problem as its facts make it, read from the journal alone; as it was at the version `until`."""
+    entries = [each for each in entries_of(session, problem_id) if until is None or each.version <= until]
     bodies = bodies_of(session, entries)
     return fold(
         (

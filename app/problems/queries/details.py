@@ -17,11 +17,12 @@ from app.journal.facts import Author
 from app.kit.house import Work
 from app.kit.refusals import NotFound
 from app.people.actors import Actor
+from app.people.words import PostKind
 from app.problems import policy
 from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.lifecycle.steps import PART_STEPS, STEPS, is_open, is_part_open
-from app.problems.models import AssignmentRow, ProblemRow
+from app.problems.models import AssignmentRow, ProblemRow, Reading
 from app.problems.queries.aggregate import load
 from app.problems.schemas.answers import AssignmentOut, MainOut, NextStepOut, ProblemOut
 from app.problems.words import OPEN, State
@@ -51,6 +52,14 @@ def visible(work: Work[Actor], problem_id: UUID) -> Problem:
 def problem(work: Work[Actor], problem_id: UUID) -> ProblemOut:
     """A problem as this caller may see it now."""
     return shape(work, [visible(work, problem_id)])[0]
+
+
+def is_news(work: Work[Actor], shown: ProblemOut) -> bool:
+    """Whether it is shown to the kecamatan in a state that nobody there had opened yet."""
+    if work.caller.kind not in (PostKind.STAFF, PostKind.CAMAT):
+        return False
+    known = select(col(Reading.position)).where(col(Reading.problem_id) == shown.id, col(Reading.log) == shown.area)
+    return (work.session.scalar(known) or 0) < shown.position
 
 
 def view_of(work: Work[Actor]) -> str:

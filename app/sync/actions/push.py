@@ -8,13 +8,12 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from sqlalchemy import bindparam, or_, select, update
-from sqlmodel import Session, col
+from sqlalchemy import bindparam, select, update
+from sqlmodel import col
 
 from app.areas.models import Area
 from app.areas.queries import remembered as remembered_areas
 from app.areas.words import Level
-from app.evidence.actions import await_photo
 from app.evidence.models import Photo
 from app.kit.columns import columns_of, table_of
 from app.kit.database import insert_rows, resolving_insert
@@ -25,13 +24,14 @@ from app.people.actors import Actor, Person
 from app.people.models import Post
 from app.people.queries import PasswordChangeRequired, PostNotHeld
 from app.problems.actions import Done, Held, Intent, perform_merging
-from app.problems.models import ProblemPhoto, ProblemRow
+from app.problems.models import ProblemRow
 from app.problems.schemas.reports import AttachIn
 from app.problems.words import Verb
 from app.sync.actions.contact import told_by
 from app.sync.actions.devices import DeviceRevoked
 from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation
 from app.sync.operations import AttachedIn, fingerprint_of, kind_of, said_by
+from app.sync.photos import Photos
 from app.sync.schemas import OperationIn, OperationOut, PushIn
 from app.sync.words import SCHEMA, SCHEMAS_TAKEN, Outcome
 
@@ -195,7 +195,7 @@ class _Batch:
     def _done(self, new: Sequence[OperationIn], device: SyncDevice) -> dict[UUID, OperationOut]:
         actors = self._actors(new)
         said = {each.id: said_by(each) for each in new}
-        photos = _Photos(self._session, [each for each in said.values() if isinstance(each, AttachedIn)])
+        photos = Photos(self._session, [each for each in said.values() if isinstance(each, AttachedIn)])
         intents = [self._intent(each, said[each.id], actors.get(each.post), photos) for each in new]
         results = perform_merging(self._work, intents, self._stuck(new))
         done = [_Settled(*each) for each in zip(new, results, strict=True)]
@@ -208,7 +208,7 @@ class _Batch:
         return {each.operation.id: each.outcome for each in done}
 
     def _intent(
-        self, operation: OperationIn, said: BaseModel | Refusal, post: tuple[Actor, bool] | None, photos: "_Photos"
+        self, operation: OperationIn, said: BaseModel | Refusal, post: tuple[Actor, bool] | None, photos: Photos
     ) -> Intent:
         actor, is_held = post or (None, False)
         refusal = said if isinstance(said, Refusal) else None if is_held else PostNotHeld()
@@ -365,29 +365,6 @@ def _outcome(operation: OperationIn, result: Done | Refusal, number: int | None)
 
 def _is_village(areas: Mapping[str, Area], code: str | None) -> bool:
     return code is not None and code in areas and areas[code].level is Level.VILLAGE
-
-
-class _Photos:
-    """What is known of the photos that operations attach."""
-
-    def __init__(self, session: Session, attached: Sequence[AttachedIn]) -> None:
-        ids, hashes = {each.photo for each in attached}, {each.sha256 for each in attached}
-        found = session.scalars(select(Photo).where(or_(col(Photo.id).in_(ids), col(Photo.sha256).in_(hashes)))).all()
-        self.hashes = {each.sha256 for each in found if each.id not in ids}
-        """Those that other photos have too."""
-        self._known = {each.id: each for each in found}
-        owned = select(col(ProblemPhoto.photo_id)).where(col(ProblemPhoto.photo_id).in_(ids))
-        self._owned = set(session.scalars(owned)) if ids else set()
-
-    def taken(self, said: AttachedIn, account_id: UUID, now: datetime) -> tuple[Refusal | None, tuple[Photo, ...]]:
-        """Whether a photo may be attached, and the row of one that is awaited from here on."""
-        known = self._known.get(said.photo)
-        if said.photo in self._owned or (known and (known.account_id, known.sha256) != (account_id, said.sha256)):
-            return IdReused(), ()
-        self._owned.add(said.photo)
-        if known is not None:
-            return None, ()
-        return None, (await_photo(said.photo, said.sha256, said.size, account_id, now),)
 
 
 _OWN_POSTS: Any = select(*_POSTS).where(

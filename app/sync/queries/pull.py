@@ -191,7 +191,7 @@ def scope(session: Session, actor: Actor) -> dict[str, Log]:
     """The logs of a post: of the kelurahan in its area; for an agency those that hold something it sees, or saw."""
     if actor.kind.in_agency:
         rows = session.connection().execute(_AGENCY_LOGS, {"viewer": actor.agency_code})
-        return {log: Log(log, head, floor) for log, head, floor in rows}
+        return {log: Log(log, max(head, floor), floor) for log, head, floor in rows}
     if actor.area_code is None:
         return {}
     parameters = {"area": actor.area_code, "behind": f"{actor.area_code}/", "post": actor.post_id}
