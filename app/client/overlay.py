@@ -15,7 +15,7 @@ _TAKEN = ("applied", "merged", "proposed")
 
 
 def problems(store: Store, post: str | None) -> list[Problem]:
-    """Everything this post sees, what was recorded last first."""
+    """Everything this post sees, the newest first."""
     documents = {
         row["id"]: json.loads(row["body"]) for row in store.rows("SELECT id, body FROM document WHERE post = ?", post)
     }
@@ -43,7 +43,12 @@ def problems(store: Store, post: str | None) -> list[Problem]:
         return Tick.RECEIVED
 
     shown = []
-    for problem in sorted({*documents, *here}, reverse=True):
+
+    def since(problem: str) -> str:
+        document = documents.get(problem)
+        return document["created_at"] if document else here[problem][0].recorded_at
+
+    for problem in sorted({*documents, *here}, key=since, reverse=True):
         document, pending = documents.get(problem), tuple(here[problem])
         said = _as_reported(pending) | (document or {}) | _edited(pending)
         shown.append(

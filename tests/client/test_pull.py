@@ -1,6 +1,11 @@
 """What comes down is applied whole or not at all, and only where it answers what was asked."""
 
+import json
+import signal
 import sqlite3
+import subprocess
+import sys
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -165,3 +170,35 @@ def test_a_digest_that_differs_has_the_log_read_anew(phone: Phone, clock: Settab
     missed = document(2)
     pull(phone, missed, after={BAKALAN: cursor(2)})
     assert shown(phone) == {missed["id"]}
+
+
+KILLED_BEFORE_THE_CURSOR = """
+import json, os, signal, sys
+from pathlib import Path
+from app.client.phone import Phone
+from app.client.store import Store
+from app.client.words import Request
+from app.kit.clock import system_clock
+from app.kit.ids import new_id
+
+store = Store(Path(sys.argv[1]))
+store.connection.create_function("killed", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+store.connection.execute("CREATE TEMP TRIGGER power BEFORE INSERT ON cursor BEGIN SELECT killed(); END")
+asked, answer = json.load(sys.stdin)
+Phone(store, system_clock, new_id).apply_pull(Request(**asked), answer)
+"""
+
+
+def test_a_phone_killed_between_page_and_cursor_has_neither(phone: Phone) -> None:
+    request = phone.pull_request()
+    answer = page(request, document(1), document(2), after={BAKALAN: cursor(2)})
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BEFORE_THE_CURSOR, str(phone.store.file)],
+        input=json.dumps([asdict(request), answer]),
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert phone.problems() == []
+    assert phone.pull_request().body["after"] == {}
+    assert phone.apply_pull(request, answer).documents == 2

@@ -165,6 +165,17 @@ def test_a_report_is_shown_until_its_document_comes(phone: Phone) -> None:
     assert (problem.title, problem.tick) == ("Saluran RW 02 tersumbat lagi", Tick.RECORDED)
 
 
+def test_the_newest_problem_is_shown_first(phone: Phone, clock: SettableClock) -> None:
+    old = document(1, id="ffffffff-ffff-7fff-bfff-ffffffffffff", created_at="2026-03-01T02:00:00Z")
+    older = document(2, created_at="2026-02-28T02:00:00Z")
+    request = phone.pull_request()
+    phone.apply_pull(request, page(request, older, old, after={BAKALAN: cursor(2)}))
+    first = phone.record("report", REPORT)
+    clock.advance(timedelta(minutes=1))
+    second = phone.record("report", REPORT)
+    assert [each.id for each in phone.problems()] == [second.problem, first.problem, old["id"], older["id"]]
+
+
 def test_ticks_follow_the_receipts(phone: Phone) -> None:
     noted, held_there, opened, here = (document(position) for position in (1, 2, 3, 4))
     request = phone.pull_request()
