@@ -70,14 +70,15 @@ def test_documents_without_their_cursor_are_not_stored(phone: Phone) -> None:
 
 def test_gone_removes_the_copy_that_stands_lower_in_that_log_and_no_other(phone: Phone) -> None:
     left, moved, back = document(1), document(2), document(3)
+    low, high = 4, 8
     pull(phone, left, moved, back, scope=BOTH, after={BAKALAN: cursor(3)})
-    arrived = document(9, id=moved["id"], log=KRAMPYANGAN)
-    returned = document(8, id=back["id"])
+    arrived = document(low, id=moved["id"], log=KRAMPYANGAN)
+    returned = document(high, id=back["id"])
     gone = [
         {"log": BAKALAN, "id": each["id"], "position": position}
         for position, each in ((5, left), (6, moved), (7, back))
     ]
-    pull(phone, arrived, returned, gone=gone, scope=BOTH, after={BAKALAN: cursor(8), KRAMPYANGAN: cursor(9)})
+    pull(phone, arrived, returned, gone=gone, scope=BOTH, after={BAKALAN: cursor(high), KRAMPYANGAN: cursor(low)})
     assert shown(phone) == {moved["id"], back["id"]}
 
 
@@ -105,6 +106,13 @@ def test_marks_outlast_a_restart(phone: Phone, clock: SettableClock) -> None:
     pull(restarted, document(2), after={BAKALAN: cursor(2)})
     assert lost["id"] not in shown(restarted)
     restarted.store.close()
+
+
+def test_nothing_is_swept_of_a_log_that_was_not_begun(phone: Phone) -> None:
+    kept = document(1)
+    pull(phone, kept, after={BAKALAN: cursor(1)})
+    pull(phone, resync={BAKALAN: "view"})
+    assert shown(phone) == {kept["id"]}
 
 
 def test_a_sweep_leaves_what_arrived_from_another_log(phone: Phone) -> None:
