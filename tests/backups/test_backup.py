@@ -276,13 +276,13 @@ def test_the_password_stands_in_the_environment_alone(tmp_path: Path) -> None:
     program = tmp_path / "pg_dump"
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.words"\nprintf "%s" "$PGPASSWORD" > "$0.password"\n')
     program.chmod(0o700)
-    address = "postgresql+psycopg://ujung:ra%2Fhas'ia@basis/data?sslmode=require"
+    address = "postgresql+psycopg://uj'ung:ra%2Fhas'ia@basis/data?sslmode=require"
     database = Database(Settings(_env_file=None, data_dir=tmp_path, database_url=address))
     _run(database, str(program), "--file=x")
     words = (tmp_path / "pg_dump.words").read_text()
     assert (tmp_path / "pg_dump.password").read_text() == "ra/has'ia"
     assert "ra/has" not in words
-    assert "--dbname=host='basis' dbname='data' user='ujung' sslmode='require'\n" in words
+    assert "--dbname=host='basis' dbname='data' user='uj\\'ung' sslmode='require'\n" in words
     assert os.environ.get("PGPASSWORD") is None
 
 
