@@ -58,7 +58,18 @@ Timestamp = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
-ClientId = Annotated[UUID, Field(description="A UUIDv7 chosen by the client; sending it twice has effect once.")]
+
+def _chosen_by_client(chosen: UUID) -> UUID:
+    if chosen.version == 5:  # made from names here, where facts are about something that has no id of its own
+        raise ValueError("ids of this version are not for clients to choose")
+    return chosen
+
+
+ClientId = Annotated[
+    UUID,
+    AfterValidator(_chosen_by_client),
+    Field(description="A UUIDv7 chosen by the client; sending it twice has effect once."),
+]
 
 
 class In(BaseModel):

@@ -15,13 +15,13 @@ FACTS: Final[Mapping[str, FactKind]] = {
     "heard_again": FactKind("Terdengar kembali", frozenset({"last_contact_at", "waiting"})),
 }
 
-_KELURAHAN: Final = UUID("0191f6a2-6c1e-7d40-9a55-3b1f0c8e2d71")
-"""The name space in which a log's code is its kelurahan's subject."""
+_NAMES: Final = UUID("0191f6a2-6c1e-7d40-9a55-3b1f0c8e2d71")
+"""The name space of these subjects; no client may choose an id of this version."""
 
 
-def subject_of(log: str) -> UUID:
-    """What facts about the kelurahan itself are about."""
-    return uuid5(_KELURAHAN, log)
+def subject_of(name: str) -> UUID:
+    """What facts are about that are about no problem: a kelurahan, by its code, or an operation that came to nothing."""
+    return uuid5(_NAMES, name)
 
 
 def fact(kind: str, /, **data: Any) -> Fact:

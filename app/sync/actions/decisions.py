@@ -29,6 +29,7 @@ from app.problems.queries.details import author_of
 from app.problems.schemas.reports import AttachIn, EditIn
 from app.problems.schemas.steps import Prioritise, Recategorise
 from app.problems.words import Verb
+from app.sync.facts import subject_of
 from app.sync.models import Proposal, Quarantined
 from app.sync.operations import AttachedIn, said_by
 from app.sync.photos import Photos
@@ -148,7 +149,7 @@ def _note_without_problem(work: Work[Actor], kept: Quarantined, said: Fact) -> N
         administration(work, "operation.dismissed", str(kept.id), verb=kept.verb)
         return
     draft = Draft(work, lock(work.session, [kept.log]))
-    draft.add(kept.log, kept.id, 1, author_of(actor), said)
+    draft.add(kept.log, subject_of(str(kept.id)), 1, author_of(actor), said)
     draft.write()
 
 

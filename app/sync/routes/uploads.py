@@ -215,14 +215,14 @@ async def append_to_upload(
             return upload
 
         def end() -> int:
-            offset = incoming.end(is_whole=is_whole)
+            offset = incoming.end()
             if offset == upload.size:
                 _finish(door, upload, incoming)
             return offset
 
         upload = await door.steps(begin)
         if upload.completed_at is None:
-            is_whole = await _write_piece(request, incoming)
+            await _write_piece(request, incoming)
             offset = await door.steps(end)
         else:
             offset = upload.size
@@ -307,18 +307,18 @@ def _finish(door: Door[Person], upload: Upload, incoming: Incoming) -> None:
 # -- the piece --------------------------------------------------------------------------------------------------------
 
 
-async def _write_piece(request: Request, incoming: Incoming) -> bool:
-    """Writes what comes; whether the whole piece came. What is refused is taken back."""
+async def _write_piece(request: Request, incoming: Incoming) -> None:
+    """Writes what comes, until there is no more or the connection is lost. What is refused is taken back."""
     chunks = request.stream()
     try:
         while True:
             with anyio.fail_after(SILENCE_SECONDS):
                 chunk = await anext(chunks, b"")
             if not chunk:
-                return True
+                return
             await to_thread.run_sync(incoming.write, chunk)
     except (ClientDisconnect, TimeoutError):
-        return False
+        return
     except Exception:
         await to_thread.run_sync(incoming.give_up)
         raise
