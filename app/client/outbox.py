@@ -102,7 +102,7 @@ def take_back(store: Store) -> None:
         "UPDATE operation SET outcome = NULL, number = NULL, version = NULL, proposal = NULL, answered_at = NULL, "
         "refusal = NULL, held = 0, shown = 1 WHERE outcome IS NOT NULL"
     )
-    store.connection.execute("UPDATE photo SET sent_at = NULL")
+    store.connection.execute("UPDATE photo SET sent_after = NULL")
 
 
 def told_of(store: Store, post: str, accepted: int) -> None:
@@ -115,14 +115,17 @@ def told_of(store: Store, post: str, accepted: int) -> None:
 def forget(store: Store, safe: int, now: datetime) -> None:
     """What is in a backup need not be kept, nor what is old; a refused one is kept for its author until it is old.
 
-    A photo whose bytes have not arrived keeps its operation here.
+    A photo is in a backup once an operation is that came after its last byte; until then it keeps its own here.
     """
     found = store.rows(
-        "SELECT id FROM operation WHERE outcome IS NOT NULL "
-        "AND (answered_at < ? OR (number <= ? AND outcome <> 'refused' AND NOT shown)) "
-        "AND id NOT IN (SELECT operation FROM photo WHERE sent_at IS NULL AND refusal IS NULL)",
-        moment(now - RETAINED_FOR),
-        safe,
+        """SELECT operation.id FROM operation LEFT JOIN photo ON photo.operation = operation.id
+        WHERE outcome IS NOT NULL
+        AND (photo.id IS NULL OR photo.refusal IS NOT NULL OR sent_after IS NOT NULL)
+        AND (answered_at < :old OR (
+            number <= :safe AND outcome <> 'refused' AND NOT shown AND coalesce(sent_after < :safe, 1)
+        ))""",
+        old=moment(now - RETAINED_FOR),
+        safe=safe,
     )
     for (operation,) in found:
         owner = (operation,)

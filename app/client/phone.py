@@ -242,7 +242,7 @@ class Phone:
 
     def photos(self) -> list[Photo]:
         """Photos on this phone whose bytes have not arrived, oldest first."""
-        found = self.store.rows("SELECT * FROM photo WHERE sent_at IS NULL ORDER BY rowid")
+        found = self.store.rows("SELECT * FROM photo WHERE sent_after IS NULL ORDER BY rowid")
         return [Photo(row["id"], row["size"], row["refusal"]) for row in found]
 
     def packs_to_fetch(self) -> list[tuple[str, str | None]]:
@@ -263,9 +263,7 @@ class Phone:
     def photo_sent(self, photo: str) -> None:
         """All its bytes have arrived."""
         with self.store.change() as connection:
-            connection.execute(
-                "UPDATE photo SET sent_at = ?, refusal = NULL WHERE id = ?", (moment(self._clock()), photo)
-            )
+            connection.execute("UPDATE photo SET sent_after = ? WHERE id = ?", (self._accepted, photo))
 
     def photo_refused(self, photo: str, why: str) -> None:
         """The server will never take these bytes: they are not sent again, and whoever took the photo is told."""

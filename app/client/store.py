@@ -20,6 +20,7 @@ _TABLES = (
         ended_at TEXT, marked INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL, PRIMARY KEY (post, id)
     ) WITHOUT ROWID""",
     "CREATE INDEX document_log ON document (post, log, marked)",
+    "CREATE INDEX document_ended ON document (post, ended_at) WHERE ended_at IS NOT NULL",
     # cursor NULL: from the start; resyncing: documents still marked when the log has been read are swept
     """CREATE TABLE cursor (
         post TEXT NOT NULL, log TEXT NOT NULL, cursor TEXT, resyncing INTEGER NOT NULL DEFAULT 0,
@@ -40,9 +41,10 @@ _TABLES = (
     )""",
     "CREATE INDEX operation_outcome ON operation (outcome, held, sequence)",
     "CREATE INDEX operation_problem ON operation (problem, sequence)",
+    # sent_after: how many operations had been accepted when the last byte arrived
     """CREATE TABLE photo (
         id TEXT PRIMARY KEY, operation TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
-        sent_at TEXT, refusal TEXT
+        sent_after INTEGER, refusal TEXT
     )""",
     "CREATE TABLE photo_bytes (number INTEGER PRIMARY KEY, photo TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL)",
 )
@@ -99,8 +101,8 @@ class Store:
                 self.connection.execute("ROLLBACK")
             raise
 
-    def rows(self, question: str, *values: Any) -> list[sqlite3.Row]:
-        return self.connection.execute(question, values).fetchall()
+    def rows(self, question: str, *values: Any, **named: Any) -> list[sqlite3.Row]:
+        return self.connection.execute(question, named or values).fetchall()
 
     def value(self, question: str, *values: Any) -> Any:
         """The first column of the first row; None where there is none."""

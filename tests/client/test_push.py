@@ -256,6 +256,26 @@ def test_operations_are_kept_until_they_are_in_a_backup_or_old(phone: Phone) -> 
     assert retained(at=MONDAY_MORNING + timedelta(days=30, seconds=1)) == []
 
 
+def test_a_photo_is_kept_until_a_backup_that_began_after_its_last_byte(phone: Phone) -> None:
+    def safe(number: int) -> int:
+        request = phone.pull_request()
+        phone.apply_pull(request, page(request, device={"safe": number}))
+        return len(phone.store.rows("SELECT 1 FROM photo_bytes"))
+
+    recorded = phone.attach(str(new_id()), b"bytes of a photo")
+    request = asked(phone)
+    phone.apply_push(request, outcomes(request))
+    assert recorded.photo is not None
+    assert safe(1) == 1, "its bytes have not arrived"
+    phone.photo_sent(recorded.photo)
+    assert safe(1) == 1, "that backup may be older than they are"
+    phone.record("report", REPORT)
+    request = asked(phone)
+    phone.apply_push(request, outcomes(request, 2))
+    assert safe(1) == 1
+    assert safe(2) == 0
+
+
 # -- who holds it ----------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +299,7 @@ def test_a_revoked_phone_holds_nothing(phone: Phone) -> None:
     with pytest.raises(NoPost):
         phone.record("report", REPORT)
     assert (phone.outbox(), phone.problems(), phone.post) == ([], [], None)
+    assert phone.store.rows("SELECT * FROM setting") == [], "an answer that comes later leaves nothing either"
     left = b"".join(file.read_bytes() for file in phone.store.file.parent.glob("phone.db*"))
     for secret in (b"rahasia-foto", b"uji-token", recorded[0].encode(), b"Saluran"):
         assert secret not in left
