@@ -256,6 +256,13 @@ def test_operations_are_kept_until_they_are_in_a_backup_or_old(phone: Phone) -> 
     assert retained(at=MONDAY_MORNING + timedelta(days=30, seconds=1)) == []
 
 
+def test_what_is_safe_and_told_by_no_document_yet_is_still_shown(phone: Phone) -> None:
+    before = phone.pull_request()
+    accepted(phone, 1)
+    phone.apply_pull(before, page(before, device={"safe": 1}))
+    assert list(phone.ticks().values()) == [Tick.RECEIVED]
+
+
 def test_a_photo_is_kept_until_a_backup_that_began_after_its_last_byte(phone: Phone) -> None:
     def safe(number: int) -> int:
         request = phone.pull_request()
