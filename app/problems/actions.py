@@ -81,7 +81,7 @@ class Intent:
     refusal: Refusal | None = None
     """Why it cannot be done, where that is known already: it only makes others wait."""
     for_author: bool = False
-    """Whether that refusal does not concern whoever recorded the problem."""
+    """Whether whoever recorded the problem may do it, whatever posts they hold by now."""
     rows: tuple[SQLModel, ...] = ()
     """Rows of other rooms that are to be written with it, such as a photo that is still awaited."""
 
@@ -247,13 +247,14 @@ class _Desk:
         """Decides one intent and notes what it makes; raises its refusal."""
         self._actor = intent.actor or self._work.caller
         problem = self._problems.get(intent.problem_id)
-        if intent.in_turn and intent.problem_id in self._stuck and not (problem and intent.is_remark):
-            raise Held
-        if intent.refusal is not None and not (intent.for_author and self._is_author(problem)):
+        is_own = intent.for_author and self._is_author(problem)
+        if intent.refusal is not None and not is_own:
             raise intent.refusal
+        if self._waits(intent, problem):
+            raise Held
         if isinstance(intent.said, ReportIn):
             return Done(self._report(intent, intent.said))
-        if problem is None or not self._sees(problem):
+        if problem is None or not (is_own or self._sees(problem)):
             raise ProblemNotFound
         if intent.expected_version is not None and intent.expected_version != problem.version:
             raise VersionMismatch(version=problem.version)
@@ -264,7 +265,7 @@ class _Desk:
         elif intent.part_id is not None or intent.part_of is not None:
             facts = self._decide_part(problem, intent, context)
         else:
-            self._check(problem, intent.said, context)
+            self._check(problem, intent.said, context, is_own=is_own)
             if intent.base is not None and merging.is_merged(intent.said):
                 merge = self._merged(problem, intent, intent.base)
                 facts = merge.facts(problem, context, intent.proposal_id, intent.base)
@@ -284,7 +285,12 @@ class _Desk:
     def _is_author(self, problem: Problem | None) -> bool:
         return problem is not None and self._actor is not None and problem.author_id == self._actor.account_id
 
-    def _check(self, problem: Problem, said: Any, context: Context) -> None:
+    def _waits(self, intent: Intent, problem: Problem | None) -> bool:
+        """A step waits for the steps before it; a remark only for the problem itself."""
+        counts_on_others = intent.in_turn and not intent.is_report and not (problem and intent.is_remark)
+        return counts_on_others and intent.problem_id in self._stuck
+
+    def _check(self, problem: Problem, said: Any, context: Context, *, is_own: bool) -> None:
         """Refuses a verb that is not open now, or not to whoever says it."""
         verb, actor = Verb(said.verb), self._actor
         rule = policy.MAY[verb]
@@ -292,7 +298,7 @@ class _Desk:
             raise NotPermitted
         if verb not in (Verb.COMMENT, Verb.ATTACH):
             check(problem, verb, context)
-        if actor is not None and not rule.holds(actor, problem, context.now):
+        if actor is not None and not (is_own or rule.holds(actor, problem, context.now)):
             raise NotPermitted
         if verb is Verb.MARK_DUPLICATE and context.other is not None:
             self._check_main(context.other, context.now)

@@ -1,6 +1,6 @@
 """What this room writes in the journal: the published contract, in the manner of the room problems.
 
-These facts are about a kelurahan and not about a problem: their subject is the kelurahan's own, made from its code.
+These facts are about no problem: their subject is made from the code of the kelurahan.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _NAMES: Final = UUID("0191f6a2-6c1e-7d40-9a55-3b1f0c8e2d71")
 
 
 def subject_of(name: str) -> UUID:
-    """What facts are about that are about no problem: a kelurahan, by its code, or an operation that came to nothing."""
+    """What facts are about where that is no problem: a kelurahan, by its code, or an operation that came to nothing."""
     return uuid5(_NAMES, name)
 
 

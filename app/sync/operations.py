@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
+from app.kit.house import House
 from app.kit.refusals import Refusal, from_validation
 from app.kit.words import In
 from app.problems.schemas.parts import AssignmentStepIn
@@ -70,3 +72,26 @@ def fingerprint_of(operation: OperationIn) -> str:
 def kind_of(operation: OperationIn) -> str:
     """Its verb, as people and tables name it: `comment`, or `assignment.accept`."""
     return f"assignment.{operation.verb}" if operation.assignment else operation.verb
+
+
+_SEALED = "reporter_sealed"
+
+
+def sealed(house: House, data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What an operation carries, as it may be kept: who told the kelurahan is sealed, as in every other place."""
+    reporter = data.get("reporter")
+    if reporter is None:
+        return dict(data)
+    return {**without_reporter(data), _SEALED: house.vault.seal(json.dumps(reporter))}
+
+
+def opened(house: House, data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The same as it came."""
+    if _SEALED not in data:
+        return dict(data)
+    return {**without_reporter(data), "reporter": json.loads(house.vault.open(str(data[_SEALED])))}
+
+
+def without_reporter(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What others may read of it."""
+    return {name: value for name, value in data.items() if name not in ("reporter", _SEALED)}

@@ -1,10 +1,12 @@
 """What waits for a person: compared, accepted, adopted or dismissed; each decision a fact, and done once."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from app.kit.ids import new_id
+from app.sync.models import Quarantined
 from tests.sync.test_push import Phone
 from tests.town import Someone, Town
 
@@ -102,6 +104,30 @@ async def test_a_refused_report_is_adopted_with_a_correction(town: Town) -> None
     town.good(await staff.post(f"/sync/quarantine/{report['id']}/adopt", {"data": right}), 200)
     assert (await staff.see({"id": report["problem"]}))["state"] == "forwarded"
     assert await phone.outcomes(remark) == ["applied"]
+
+
+async def test_who_told_the_kelurahan_is_sealed_in_quarantine_too(town: Town) -> None:
+    staff, phone = town.staff("Bugul Kidul"), Phone(town.operator("Bakalan"))
+    report = phone.report(category="tidak-ada", reporter={"name": "Warga RT 02", "phone": "+62 811 0000 0000"})
+    assert await phone.outcomes(report) == ["refused"]
+    with town.house.database.read() as session:
+        kept = session.get(Quarantined, UUID(report["id"]))
+    assert kept is not None
+    assert "Warga RT 02" not in str(kept.data)
+    shown = await staff.get(f"/sync/quarantine/{report['id']}")
+    assert "reporter" not in shown.text
+    right = shown.json()["data"] | {"category": "saluran-tersumbat"}
+    town.good(await staff.post(f"/sync/quarantine/{report['id']}/adopt", {"data": right}), 200)
+    told = await staff.post(f"/problems/{report['problem']}/reporter")
+    assert told.json() == {"name": "Warga RT 02", "phone": "+62 811 0000 0000"}
+
+
+async def test_a_corrected_report_does_not_wait_for_the_refused_one(town: Town) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    wrong = phone.report(category="tidak-ada")
+    right = phone.operation(wrong["problem"], "report", **town.problem("Bakalan"))
+    edit = phone.operation(wrong["problem"], "edit", 1, rt="003")
+    assert await phone.outcomes(wrong, right, edit) == ["refused", "applied", "held"]
 
 
 @pytest.mark.parametrize("who", ["author", "lurah", "kecamatan"])

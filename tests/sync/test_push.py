@@ -187,6 +187,19 @@ async def test_a_post_that_is_no_longer_held_may_still_comment_on_its_own_report
     assert {each["refusal"]["code"] for each in outcomes[1:]} == {"post_not_held"}
 
 
+async def test_an_author_may_comment_wherever_the_report_has_moved(town: Town) -> None:
+    operator, phone = town.operator("Bakalan"), Phone(town.operator("Bakalan"))
+    problem, other = await operator.report(), await town.lurah("Bakalan").report()
+    await town.lurah("Bakalan").step(problem, "forward")
+    for each in (problem, other):
+        move = {"area": town.kelurahan("Krampyangan"), "reason": "Letaknya di sana."}
+        await town.camat("Bugul Kidul").step(each, "move", **move)
+    remarks = [phone.operation(each, "comment", 1, text="Sudah dicek.") for each in (problem, other)]
+    assert await phone.outcomes(*remarks) == ["applied", "refused"]
+    edit = phone.operation(problem, "edit", 1, rt="002")
+    assert await phone.outcomes(edit) == ["refused"]
+
+
 async def test_a_server_that_was_set_back_says_how_far_it_knows(town: Town) -> None:
     phone = Phone(town.operator("Bakalan"))
     await phone.send(phone.report())

@@ -31,7 +31,7 @@ from app.problems.schemas.steps import Prioritise, Recategorise
 from app.problems.words import Verb
 from app.sync.facts import subject_of
 from app.sync.models import Proposal, Quarantined
-from app.sync.operations import AttachedIn, said_by
+from app.sync.operations import AttachedIn, opened, said_by
 from app.sync.photos import Photos
 from app.sync.queries import decisions
 from app.sync.schemas import ComparedProposalOut, OperationIn, QuarantinedOut
@@ -166,7 +166,9 @@ def _correction(kept: Proposal, reason: str | None) -> BaseModel:
 
 
 def _operation(work: Work[Actor], kept: Quarantined, data: dict[str, JsonValue] | None) -> OperationIn:
-    """The operation as it came, but for what is corrected."""
+    """The operation as it came, but for what is corrected; who told the kelurahan stays, for nobody was shown it."""
+    came = opened(work.house, kept.data)
+    unseen = {"reporter": came["reporter"]} if "reporter" in came else {}
     return OperationIn(
         id=kept.id,
         problem=kept.problem_id,
@@ -175,7 +177,7 @@ def _operation(work: Work[Actor], kept: Quarantined, data: dict[str, JsonValue] 
         post=work.caller.post_id,
         base=kept.base,
         at=kept.recorded_at,
-        data=kept.data if data is None else data,
+        data=came if data is None else unseen | data,
     )
 
 

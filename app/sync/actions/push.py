@@ -25,12 +25,12 @@ from app.people.models import Post
 from app.people.queries import PasswordChangeRequired, PostNotHeld
 from app.problems.actions import Done, Held, Intent, perform_merging
 from app.problems.models import ProblemRow
-from app.problems.schemas.reports import AttachIn
+from app.problems.schemas.reports import AttachIn, CommentIn
 from app.problems.words import Verb
 from app.sync.actions.contact import told_by
 from app.sync.actions.devices import DeviceRevoked
 from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation
-from app.sync.operations import AttachedIn, fingerprint_of, kind_of, said_by
+from app.sync.operations import AttachedIn, fingerprint_of, kind_of, said_by, sealed
 from app.sync.photos import Photos
 from app.sync.schemas import OperationIn, OperationOut, PushIn
 from app.sync.words import SCHEMA, SCHEMAS_TAKEN, Outcome
@@ -229,7 +229,7 @@ class _Batch:
             actor=actor,
             in_turn=not (is_remark and isinstance(said, Refusal)),
             refusal=self._refused.get(operation.id, refusal),
-            for_author=actor is not None and not is_held and operation.verb == Verb.COMMENT,
+            for_author=isinstance(said, CommentIn),
             rows=rows,
         )
 
@@ -249,7 +249,7 @@ class _Batch:
                 | {
                     "log": logs[each.operation.id],
                     "assignment_id": each.operation.assignment,
-                    "data": each.operation.data,
+                    "data": sealed(self._work.house, each.operation.data),
                     "refusal": each.outcome.refusal,
                     "device_id": self._said.device.id,
                 }

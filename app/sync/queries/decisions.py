@@ -18,6 +18,7 @@ from app.problems.lifecycle.merging import CORRECTING, fields_of, value_of
 from app.problems.models import ProblemRow
 from app.problems.queries.aggregate import load, refold
 from app.sync.models import Proposal, Quarantined
+from app.sync.operations import without_reporter
 from app.sync.schemas import ComparedProposalOut, ProposalOut, QuarantinedOut, ValueOut
 
 KeptT = TypeVar("KeptT", Proposal, Quarantined)
@@ -137,7 +138,8 @@ def proposal_out(kept: Proposal, numbers: Mapping[UUID, str]) -> ProposalOut:
 
 def quarantined_out(kept: Quarantined, numbers: Mapping[UUID, str]) -> QuarantinedOut:
     """A refused operation as the wire shows it."""
-    return QuarantinedOut(**_shown(kept), number=numbers.get(kept.problem_id), assignment=kept.assignment_id)
+    shown = _shown(kept) | {"data": without_reporter(kept.data)}
+    return QuarantinedOut(**shown, number=numbers.get(kept.problem_id), assignment=kept.assignment_id)
 
 
 def _shown(kept: Proposal | Quarantined) -> dict[str, Any]:
