@@ -35,6 +35,14 @@ def apply_page(store: Store, post: str, answer: Mapping[str, Any]) -> list[str]:
     return _mismatched(store, post, answer)
 
 
+def read_all_anew(store: Store, post: str) -> bool:
+    """Inside a change: every log from its start; False where no log has a cursor to be given up."""
+    logs = cursors(store, post)
+    for log in logs:
+        _read_anew(store, post, log)
+    return bool(logs)
+
+
 def leave_posts(store: Store, held: Iterable[str]) -> None:
     """What was brought for a post that is no longer held goes; what was done under it stays in the outbox."""
     kept = json.dumps(list(held))

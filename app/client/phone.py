@@ -173,6 +173,11 @@ class Phone:
             mismatched=tuple(mismatched),
         )
 
+    def read_all_anew(self) -> bool:
+        """The server cannot read the cursors: every log from its start; False where it cannot have been those."""
+        with self.store.change():
+            return self.post is not None and documents.read_all_anew(self.store, self.post)
+
     # -- push --------------------------------------------------------------------------------------------------------
 
     def begin_sync(self) -> None:

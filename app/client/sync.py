@@ -119,7 +119,13 @@ class Sync:
         stale = 0
         while before is None or before.more or not before.applied:
             request = self._phone.pull_request(limit=self._page)
-            before = self._phone.apply_pull(request, self._ask(request))
+            try:
+                answer = self._ask(request)
+            except Refused as refused:
+                if refused.status not in _UNREADABLE or not self._phone.read_all_anew():
+                    raise
+                continue
+            before = self._phone.apply_pull(request, answer)
             self._note(before)
             if not before.moved:
                 stale += 1

@@ -232,6 +232,18 @@ def test_the_servers_count_and_ours_are_the_same(place: Place) -> None:
     assert len(handset.phone.problems()) == 3
 
 
+def test_a_cursor_that_cannot_be_read_is_given_up(place: Place) -> None:
+    handset = place.operator()
+    kept = place.report(handset)
+    handset.sync()
+    with handset.phone.store.change() as connection:
+        connection.execute("UPDATE cursor SET cursor = 'of an app before this one'")
+        connection.execute("UPDATE document SET body = '{}', id = ?", (str(new_id()),))
+    sent = place.report(handset)
+    handset.sync()
+    assert set(handset.phone.ticks()) == {kept, sent}
+
+
 def test_operations_go_packed(place: Place) -> None:
     handset = place.operator()
     for _ in range(100):
