@@ -58,6 +58,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+            event.listen(self.engine, "reset", _end_sqlite)
         event.listen(self.engine, "before_cursor_execute", _refuse_writing)
         alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reading = self.engine.execution_options(ujung_read=True, **alone)
@@ -198,3 +199,8 @@ _SQLITE_PRAGMAS: Mapping[str, str | int] = {
 def _begin_sqlite(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("ujung_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _end_sqlite(connection: Any, _record: object, _state: object) -> None:
+    """A COMMIT that failed left its transaction open, and with it the lock of the file; the pool thinks it is over."""
+    connection.rollback()
