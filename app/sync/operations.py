@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
 from app.kit.house import House
 from app.kit.refusals import Refusal, from_validation
-from app.kit.words import In
+from app.kit.words import In, without_control_characters
 from app.problems.schemas.parts import AssignmentStepIn
 from app.problems.schemas.reports import CommentIn, EditIn, ReportIn
 from app.problems.schemas.steps import StepIn
@@ -78,11 +78,23 @@ _SEALED = "reporter_sealed"
 
 
 def sealed(house: House, data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """What an operation carries, as it may be kept: who told the kelurahan is sealed, as in every other place."""
-    reporter = data.get("reporter")
-    if reporter is None:
-        return dict(data)
-    return {**without_reporter(data), _SEALED: house.vault.seal(json.dumps(reporter))}
+    """What an operation carries, as it may be kept: who told the kelurahan is sealed, as in every other place.
+
+    Characters that no database holds are left out.
+    """
+    storable = {without_control_characters(name): _storable(each) for name, each in data.items()}
+    kept, reporter = without_reporter(storable), storable.get("reporter")
+    return kept if reporter is None else {**kept, _SEALED: house.vault.seal(json.dumps(reporter))}
+
+
+def _storable(node: JsonValue) -> JsonValue:
+    if isinstance(node, str):
+        return without_control_characters(node)
+    if isinstance(node, list):
+        return [_storable(each) for each in node]
+    if isinstance(node, dict):
+        return {without_control_characters(name): _storable(each) for name, each in node.items()}
+    return node
 
 
 def opened(house: House, data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
