@@ -155,9 +155,10 @@ class Phone:
             if answer["from"] != documents.cursors(store, post):
                 return Pulled(applied=False)
             mismatched = documents.apply_page(store, post, answer)
-            rewound = "rewound" in answer["resync"].values()
+            known = answer["device"]["accepted"]
+            rewound = "rewound" in answer["resync"].values() or known < request.accepted
             if rewound:
-                self._rewind(min(self._accepted, answer["device"]["accepted"]))
+                self._rewind(min(self._accepted, known))
             elif not answer["more"]:
                 outbox.told_of(store, post, request.accepted)
             if answer["digest"] is not None and not answer["more"]:

@@ -106,7 +106,7 @@ def page(
         "reference": {},
         "digest": None,
         "details": None,
-        "device": DEVICE | (device or {}),
+        "device": DEVICE | {"accepted": request.accepted} | (device or {}),
         "server_time": at,
     } | other
     return PullOut.model_validate(whole).model_dump(mode="json", by_alias=True)

@@ -105,7 +105,8 @@ def test_the_last_push_asks_for_documents_too(phone: Phone) -> None:
 
     last = asked(phone, most=1, pull=True)
     assert last.post == POST
-    pulled = phone.apply_push(last, outcomes(last, 2, pull=page(last, document(2), after={BAKALAN: cursor(2)})))
+    beside = page(last, document(2), after={BAKALAN: cursor(2)}, device={"accepted": 2})
+    pulled = phone.apply_push(last, outcomes(last, 2, pull=beside))
     assert pulled is not None
     assert pulled.applied
     assert phone.push_request() is None
@@ -219,6 +220,17 @@ def test_a_pull_that_meets_a_rewound_server_sends_again_what_is_retained(phone: 
     request = phone.pull_request()
     answer = page(request, resync={BAKALAN: "rewound"}, after={BAKALAN: cursor(1)}, device={"accepted": 1})
     assert phone.apply_pull(request, answer).rewound
+    assert (asked(phone).operations, asked(phone).body["last_accepted"]) == (before, 1)
+
+
+def test_a_pull_that_meets_a_server_which_took_less_sends_again_what_is_retained(phone: Phone) -> None:
+    """Its logs were read no further than the backup goes, so that no cursor tells."""
+    late = phone.pull_request()
+    before = accepted(phone, 2)
+    phone.apply_pull(late, page(late))
+    assert phone.push_request() is None, "it was asked before the push, and knew no better"
+    request = phone.pull_request()
+    assert phone.apply_pull(request, page(request, device={"accepted": 1})).rewound
     assert (asked(phone).operations, asked(phone).body["last_accepted"]) == (before, 1)
 
 
