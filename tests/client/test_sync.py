@@ -3,12 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from app.client.protocol import Busy, LoggedOut, Revoked, Unreachable
 from app.client.words import Tick
 from app.kit.ids import new_id
-from tests.client.lines import answer_lost, busy, good, portal, request_lost
+from tests.client.lines import Fault, Send, answer_lost, busy, good, portal, request_lost
 from tests.client.places import Place
 
 
@@ -200,7 +201,7 @@ def test_a_post_that_ended_takes_its_documents_along_and_leaves_the_outbox(place
     place.clock.advance(timedelta(seconds=1))
     handset.sync()
     assert handset.phone.post is None
-    assert handset.phone.problems() == []
+    assert handset.phone.store.rows("SELECT 1 FROM document") == []
     assert [each.refusal["code"] for each in handset.phone.quarantine() if each.refusal] == ["post_not_held"]
 
 
@@ -230,6 +231,35 @@ def test_the_servers_count_and_ours_are_the_same(place: Place) -> None:
     place.clock.advance(timedelta(days=1))
     assert handset.sync().mismatched == (place.town.kelurahan("Bakalan"),)
     assert len(handset.phone.problems()) == 3
+
+
+def changed(**members: Any) -> Fault:
+    """The answer says something else than the server did."""
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        answer = send(request)
+        return httpx.Response(200, json=answer.json() | members, request=request)
+
+    return fault
+
+
+def test_a_sync_ends_where_the_server_always_promises_more(place: Place) -> None:
+    handset = place.operator()
+    handset.sync()
+    handset.line.calls.clear()
+    handset.line.faults.extend([changed(more=True)] * 50)
+    handset.sync()
+    assert 1 < handset.line.calls.count(("POST", "sync/pull")) < 10
+
+
+def test_an_operation_that_an_answer_says_nothing_of_stays(place: Place) -> None:
+    handset = place.operator()
+    place.report(handset)
+    handset.line.faults.append(changed(outcomes=[]))
+    with pytest.raises(Unreachable):
+        handset.sync()
+    assert len(handset.phone.outbox()) == 1
+    assert handset.sync().operations == 1
 
 
 def test_a_cursor_that_cannot_be_read_is_given_up(place: Place) -> None:
