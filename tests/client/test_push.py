@@ -192,6 +192,19 @@ def test_ticks_follow_the_receipts(phone: Phone) -> None:
     }
 
 
+def test_what_was_done_since_a_delivered_document_is_not_delivered_yet(phone: Phone) -> None:
+    known = document(1)
+    receipt = {BAKALAN: {"delivered": 1, "acknowledged": 0, "read": []}}
+    request = phone.pull_request()
+    phone.apply_pull(request, page(request, known, after={BAKALAN: cursor(1)}, receipts=receipt))
+    assert phone.ticks() == {known["id"]: Tick.DELIVERED}
+    phone.record("comment", {"text": "Sudah dicek."}, problem=known["id"])
+    assert phone.ticks() == {known["id"]: Tick.RECORDED}
+    request = asked(phone)
+    phone.apply_push(request, outcomes(request))
+    assert phone.ticks() == {known["id"]: Tick.RECEIVED}
+
+
 # -- the server is set back ------------------------------------------------------------------------------------------
 
 
