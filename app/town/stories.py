@@ -18,6 +18,7 @@ from app.areas.words import Level, parent_of
 from app.evidence.actions import Prepared, receive
 from app.journal.facts import Fact
 from app.kit.house import House, Work
+from app.kit.ids import new_id
 from app.people.actors import Actor
 from app.problems.actions import Intent, attach, perform_one
 from app.problems.lifecycle import rounds
@@ -208,7 +209,7 @@ class Stage:
             said["photos"] = (deed.photo_id,)
         match step.verb:
             case "comment":
-                return Intent(problem_id=story.id, said=CommentIn(id=uuid5(deed.photo_id, "comment"), **said))
+                return Intent(problem_id=story.id, said=CommentIn(id=new_id(), **said))
             case "edit":
                 return Intent(problem_id=story.id, said=EditIn(**said))
         agency = step.part or (actor.agency_code if step.verb in frozenset(AssignmentVerb) else None)
