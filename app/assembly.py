@@ -174,7 +174,7 @@ class NotReady(Busy):
     code, title, judul = "not_ready", "Not ready to serve", "Belum siap melayani"
 
 
-class Standing(BaseModel):
+class HealthOut(BaseModel):
     """The service stands."""
 
     status: str = Field(examples=["ok"])
@@ -182,17 +182,17 @@ class Standing(BaseModel):
 
 def _add_health(app: FastAPI) -> None:
     @app.get("/healthz", tags=["house"], summary="Is the process alive?", responses=refused())
-    async def read_health() -> Standing:
+    async def read_health() -> HealthOut:
         """Answers without looking at anything else."""
-        return Standing(status="ok")
+        return HealthOut(status="ok")
 
     @app.get("/readyz", tags=["house"], summary="Can it serve?", responses=refused(NotReady))
-    async def read_readiness(door: PublicDoor) -> Standing:
+    async def read_readiness(door: PublicDoor) -> HealthOut:
         """The database answers, and its migrations are at the newest revision."""
         return await door.steps(lambda: _readiness(door))
 
 
-def _readiness(door: Door[Any]) -> Standing:
+def _readiness(door: Door[Any]) -> HealthOut:
     try:
         ready = at_head(door.house.database)
     except Exception as error:
@@ -200,4 +200,4 @@ def _readiness(door: Door[Any]) -> Standing:
         raise NotReady("The database does not answer.") from error
     if not ready:
         raise NotReady("The database is not at the newest migration.")
-    return Standing(status="ok")
+    return HealthOut(status="ok")
