@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.journal.models import Entry, LogHead, Text
@@ -25,11 +25,9 @@ class Place:
 
 
 class Store:
-    """What is kept, read in one transaction that sees one moment."""
+    """What is kept, read in a snapshot: who was killed may yet commit."""
 
     def __init__(self, house: House, session: Session) -> None:
-        if not house.database.is_sqlite:
-            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))  # who was killed may yet commit
         self._session = session
         self._now = house.clock()
         self.heads = {head.log: head for head in session.scalars(select(LogHead))}
@@ -106,7 +104,7 @@ class Store:
 
 def audit(house: House, ledger: Ledger, *, at_rest: bool) -> list[str]:
     """What is wrong with the store; all of it can be said only when every write has been acknowledged."""
-    with house.database.read() as session:
+    with house.database.snapshot() as session:
         store = Store(house, session)
         found = [*store.lost(ledger), *store.broken_logs()]
         if at_rest:

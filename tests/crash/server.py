@@ -35,6 +35,9 @@ from app.kit.database import Database
 from app.kit.house import House
 from app.kit.logs import configure_logs
 from app.kit.settings import Settings
+from app.sync.actions import push
+from app.sync.models import SyncOperation
+from app.sync.schemas import OperationIn
 from tests.crash.gauge import Gauge
 
 PROCESSES = 2
@@ -170,9 +173,19 @@ def no_lock(house: House) -> None:
         Database._turn = no_turn  # type: ignore[method-assign]
 
 
+def forgetful(_house: House) -> None:
+    """Whatever a phone sends again is done again."""
+
+    def known(self: push._Batch, operations: Sequence[OperationIn]) -> dict[UUID, SyncOperation]:
+        return {}
+
+    push._Batch._known = known  # type: ignore[method-assign]
+
+
 MUTANTS: Mapping[str, Callable[[House], Any]] = {
     "answer-first": answer_first,
     "autoincrement": autoincrement,
+    "forgetful": forgetful,
     "no-lock": no_lock,
 }
 

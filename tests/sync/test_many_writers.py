@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("crash")  # one after another: each of them
 
 RUNS = int(os.environ.get("MANY_WRITERS", "0"))
 """So many runs; without it as many as fit into some seconds."""
-RUNS_AT_LEAST, SECONDS = 3, 15
+RUNS_AT_LEAST, SECONDS = 3, 10
 CHANCES = 3
 """Runs in which a fault has to show itself."""
 
