@@ -68,7 +68,8 @@ class Sync:
                 self._phone.hold_posts(self._server.me()["posts"])
                 self._exchange()
             self._photos()
-            self._packs()
+            if self._phone.post is not None:
+                self._packs()
         except Revoked:
             self._phone.erase()
             raise

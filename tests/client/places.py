@@ -34,6 +34,9 @@ class Handset:
         backoff = Backoff(lambda: 0.5, self.slept.append, tries)
         return Sync(self.phone, server, backoff, chunk=self.chunk, page=self.page).run()
 
+    def documents(self) -> list[dict[str, Any]]:
+        return [each.document for each in self.phone.problems() if each.document]
+
     def moved_to(self, address: str) -> None:
         self.http.base_url = httpx.URL(address)
 
@@ -63,5 +66,8 @@ class Place:
         return self.handset(self.town.operator("Bakalan"))
 
     def report(self, handset: Handset, **other: Any) -> str:
-        said = {name: value for name, value in self.town.problem("Bakalan", **other).items() if name != "id"}
-        return handset.phone.record("report", said).problem
+        return handset.phone.record("report", self.said(**other)).problem
+
+    def said(self, **other: Any) -> dict[str, Any]:
+        """A blocked drain in Bakalan, unless told otherwise."""
+        return self.town.problem("Bakalan", **other)

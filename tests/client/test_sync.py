@@ -6,11 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from app.client.protocol import Busy, LoggedOut, Revoked, Unreachable
+from app.client.protocol import Busy, LoggedOut, Revoked, Server, Unreachable
 from app.client.words import Tick
 from app.kit.ids import new_id
+from app.people.words import PostKind
 from tests.client.lines import Fault, Send, answer_lost, busy, good, portal, request_lost
 from tests.client.places import Place
+from tests.people.townsfolk import PASSWORD, Townsfolk
 
 
 def test_recorded_without_signal_and_all_there_after_one_round_trip(place: Place) -> None:
@@ -34,6 +36,7 @@ def test_recorded_without_signal_and_all_there_after_one_round_trip(place: Place
     document = shown[drain].document
     assert document is not None
     assert (document["comments"], document["mine"], shown[drain].tick) == (1, True, Tick.RECEIVED)
+    assert shown[drain].pending == shown[lamp].pending == (), "the documents tell of all of it"
 
 
 def test_ticks_come_back_from_the_kecamatan(place: Place) -> None:
@@ -62,7 +65,7 @@ def test_whatever_the_line_loses_everything_has_effect_once(place: Place, fault:
     handset.line.faults.append(fault)
     handset.sync()
     assert handset.slept == [0.5]
-    documents = [each.document for each in handset.phone.problems() if each.document]
+    documents = handset.documents()
     assert {each["id"] for each in documents} == problems
     assert [each["version"] for each in documents] == [1, 1, 1]
 
@@ -203,6 +206,23 @@ def test_a_post_that_ended_takes_its_documents_along_and_leaves_the_outbox(place
     assert handset.phone.post is None
     assert handset.phone.store.rows("SELECT 1 FROM document") == []
     assert [each.refusal["code"] for each in handset.phone.quarantine() if each.refusal] == ["post_not_held"]
+
+
+def test_each_post_reads_for_itself(place: Place) -> None:
+    kelurahan = [place.town.kelurahan(name) for name in ("Bakalan", "Kepel")]
+    people = Townsfolk(place.town.house, place.town.client)
+    people.person("siti.rahma", *((PostKind.OPERATOR, code) for code in kelurahan))
+    handset = place.operator()
+    logged_in = Server(handset.http).log_in("siti.rahma", PASSWORD, "HP")
+    handset.phone.adopt(place.address, "siti", logged_in, "HP")
+    posts = {each["area"]["code"]: each["id"] for each in logged_in["posts"]}
+    for code in kelurahan:
+        handset.phone.use_post(posts[code])
+        handset.phone.record("report", {**place.said(), "area": code})
+    for code in kelurahan:
+        handset.phone.use_post(posts[code])
+        handset.sync()
+        assert [each["area"] for each in handset.documents()] == [code]
 
 
 def test_packs_are_fetched_when_they_changed(place: Place) -> None:
