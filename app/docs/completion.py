@@ -41,6 +41,8 @@ IF_NONE_MATCH = {
 _PROBLEM = ("read_problem", "edit_problem", "take_step", "read_history", "list_comments", "comment_on_problem")
 _PROBLEM_ALSO = ("send_photo", "read_reporter")
 _ASSIGNMENT = ("read_assignment", "take_assignment_step")
+_PROPOSAL = ("accept_proposal", "dismiss_proposal")
+_QUARANTINED = ("adopt_operation", "dismiss_operation")
 _ACCOUNT = ("read_account", "reset_password", "disable_account", "enable_account", "list_account_devices")
 
 LINKS: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...] = (
@@ -71,6 +73,20 @@ LINKS: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...] = (
         {"category": "$request.path.category", "area": "$request.path.area"},
         ("delete_responsibility",),
     ),
+    ("pull_documents", {"problem_id": "$response.body#/documents/0/id"}, ("read_problem", "read_history")),
+    ("list_proposals", {"proposal_id": "$response.body#/items/0/id"}, ("read_proposal", *_PROPOSAL)),
+    ("read_proposal", {"proposal_id": "$response.body#/id"}, _PROPOSAL),
+    ("list_quarantine", {"operation_id": "$response.body#/items/0/id"}, ("read_quarantined", *_QUARANTINED)),
+    ("read_quarantined", {"operation_id": "$response.body#/id"}, _QUARANTINED),
+    ("adopt_operation", {"problem_id": "$response.body#/problem"}, ("read_problem",)),
+    ("list_sync_devices", {"device_id": "$response.body#/items/0/id"}, ("revoke_sync_device",)),
+    (
+        "read_board",
+        {"area": "$response.body#/items/0/area"},
+        ("list_proposals", "list_quarantine", "list_sync_devices"),
+    ),
+    ("read_upload", {"upload_id": "$request.path.upload_id"}, ("append_to_upload", "end_upload")),
+    ("append_to_upload", {"upload_id": "$request.path.upload_id"}, ("read_upload",)),
     ("put_override", {"day": "$request.path.day", "area": "$request.query.area"}, ("delete_override",)),
 )
 """From an operation's good answer to those that go on from there, with what they are given."""

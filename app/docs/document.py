@@ -33,6 +33,7 @@ from app.problems.words import (
     State,
     Verb,
 )
+from app.sync.words import Outcome, Resync, Settlement, Standing
 from app.workdays.words import DayKind, Stage, Unit
 
 HERE = Path(__file__).parent
@@ -54,6 +55,7 @@ TAGS: Mapping[str, str] = {
 LABELLED: tuple[type[StrEnum], ...] = (
     *(State, Verb, AssignmentState, AssignmentVerb, Source, Priority, Resolution, Rejection, Refused),
     *(HoldReason, Closing, LinkKind, PostKind, AgencyKind, CategoryClass, Level, Stage, Unit, DayKind),
+    *(Outcome, Settlement, Resync, Standing),
 )
 """Enumerations whose members people read under a label."""
 
@@ -182,9 +184,9 @@ def _exemplify(document: Document) -> None:
             if parameter["name"] in exchange.get("parameters", {}):
                 parameter["example"] = exchange["parameters"][parameter["name"]]
         for status, response in operation["responses"].items():
-            answered = response.get("content", {}).get("application/json")
-            if answered is not None and status.startswith("2") and "response" in exchange:
-                answered["example"] = exchange["response"]
+            if status.startswith("2") and "response" in exchange:
+                for answered in response["content"].values():
+                    answered["example"] = exchange["response"]
 
 
 def _refused_responses(document: Document) -> Iterator[tuple[Document, Document]]:

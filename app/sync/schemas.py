@@ -174,7 +174,9 @@ class ReceiptsOut(Out):
 
     delivered: Annotated[int, Field(description="A device of the kecamatan holds the log up to here.")]
     acknowledged: Annotated[int, Field(description="A person there took note up to here.")]
-    read: Annotated[list[UUID], Field(description="Opened there beyond `delivered`, as they now stand; at most 100.")]
+    read: Annotated[
+        list[UUID], Field(description="Problems opened there as they now stand, beyond `delivered`; at most 100.")
+    ]
 
 
 class DigestOut(Out):
@@ -228,7 +230,12 @@ class OperationIn(In):
     base: Annotated[Version, Field(description="Version of the problem that the device knew; 0 for a report.")] = 0
     at: Annotated[Timestamp, Field(description="When, by the device's clock.")]
     data: Annotated[
-        dict[str, JsonValue], Field(default_factory=dict, description="What the verb carries, as its step does.")
+        dict[str, JsonValue],
+        Field(
+            default_factory=dict,
+            description="What the verb carries: a report, a correction, a remark or a step as the API takes it, "
+            "without `id` and `verb`; for `attach` the id `photo`, its `sha256` and its `size` in bytes.",
+        ),
     ]
 
 
@@ -296,9 +303,9 @@ class BoardRowOut(Out):
     area_name: str
     standing: Standing
     standing_label: str
-    head: int
-    delivered: int
-    acknowledged: int
+    head: Annotated[int, Field(description="Position of the last fact of its log.")]
+    delivered: Annotated[int, Field(description="A device of the kecamatan holds the log up to here.")]
+    acknowledged: Annotated[int, Field(description="A person there took note up to here.")]
     behind: Annotated[int, Field(description="Facts that no device of the kecamatan holds yet.")]
     devices: int
     last_contact_at: datetime | None
@@ -324,11 +331,11 @@ class SyncDeviceOut(Out):
     name: str
     area: str | None
     schema_version: int
-    accepted: int
-    safe: int
-    waiting: int
+    accepted: Annotated[int, Field(description="Number of the last operation taken from it.")]
+    safe: Annotated[int, Field(description="Up to this number its operations are in a backup.")]
+    waiting: Annotated[int, Field(description="Operations it still held when it last spoke.")]
     waiting_since: datetime | None
-    skew_seconds: int | None
+    skew_seconds: Annotated[int | None, Field(description="How far its clock is ahead of ours.")]
     first_contact_at: datetime
     last_contact_at: datetime
     revoked_at: datetime | None
@@ -398,11 +405,13 @@ class QuarantinedOut(Out):
 class AcceptIn(In):
     """The proposed values are taken."""
 
-    reason: Annotated[Reason | None, Field(description="Needed once the problem was accepted.")] = None
+    reason: Annotated[
+        Reason | None, Field(description="Needed once the problem was accepted, and for its category or priority.")
+    ] = None
 
 
 class DismissIn(In):
-    """They are not."""
+    """What waits is not done; whoever recorded it reads why."""
 
     reason: Reason
 

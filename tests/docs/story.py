@@ -1,13 +1,16 @@
 """One exchange with every operation, in the demo town: what the docs page shows as its examples.
 
-A drain is blocked in Bakalan. It is recorded, forwarded, accepted, assigned, cleaned and confirmed; around it people
-look things up, and an admin does what admins do. Every request is really sent, and every answer really given.
+A drain is blocked in Bakalan. It is recorded, forwarded, accepted, assigned, cleaned and confirmed; the operator goes
+on without signal at the river, and sends it all afterwards; around it people look things up, and an admin does what
+admins do. Every request is really sent, and every answer really given.
 """
 
 import json
 import re
+import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from httpx import AsyncClient, Response
@@ -15,18 +18,33 @@ from httpx import AsyncClient, Response
 from app.docs.document import Document
 from app.problems.words import AssignmentVerb, Verb
 from tests.conftest import SettableClock
+from tests.sync.pieces import base64, promise
 from tests.town import picture
 
 PASSWORD = "hujan-di-muara-2026"
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+CHOSEN = "01996d0e-4e00-7000-9000-"
+"""How ids begin that phones chose: the same every time anyway, they are shown as they are."""
+RIVER, OTHER_BANK, PHOTO = [f"{CHOSEN}{number:012d}" for number in range(1, 4)]
+OLD_PHONE, PHONE, CAMATS_PHONE = [
+    {"id": f"{CHOSEN}{number:012d}", "name": name, "schema": 1, "sent_at": "2026-03-02T03:00:04Z"}
+    for number, name in enumerate(("HP lama Bakalan", "HP lapangan Bakalan", "HP camat"), 11)
+]
+CURSOR = re.compile(r"(?<=\.)[0-9a-f]{12}$")
+ETAG = re.compile(r"^[0-9a-f]{16}$")
+BAKALAN = "35.75.03.1005"
+RIVERS_PICTURE = picture()
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 SECRET = {
     "token": "Kt3x…",
     "access_token": "Kt3x…",
     "password": "empat kata sekali pakai",
     "next": "WyIyMDI2LTAzLTAy…",
-    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "sha256": SHA256,
     "size": 48_213,
+    "upload-length": "48213",
+    "upload-metadata": f"id {base64(PHOTO)},sha256 {base64(SHA256)}",
     "width": 1600,
     "height": 1200,
 }
@@ -101,6 +119,16 @@ PART_STEPS: dict[AssignmentVerb, dict[str, Any]] = {
 }
 
 
+AT_RIVER: dict[str, Any] = {
+    "title": "Sampah menyangkut di pintu air",
+    "description": "Pintu air tidak dapat dibuka, air saluran Balai RW 02 tertahan.",
+    "category": "sungai",
+    "area": BAKALAN,
+    "seen_on": "2026-03-02",
+    "point": {"lat": -7.651988, "lon": 112.916102},
+}
+
+
 @dataclass
 class Recorder:
     """Speaks to the API by operationId and keeps each exchange, its ids made the same every time."""
@@ -112,7 +140,7 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self._places = {
-            operation["operationId"]: (method, path)
+            operation["operationId"]: (method, path, operation)
             for path, methods in self.document["paths"].items()
             for method, operation in methods.items()
         }
@@ -121,24 +149,33 @@ class Recorder:
         response = await self.client.post(
             "/api/v1/auth/sessions", json={"username": username, "password": PASSWORD, "device": "HP kantor kelurahan"}
         )
-        return Speaker(self, response.json()["token"])
+        told = response.json()
+        return Speaker(self, told["token"], told["posts"][0]["id"])
 
     async def send(self, operation: str, token: str | None, parameters: dict[str, Any], **content: Any) -> Any:
         """Sends one request and keeps the exchange; asserts that it was answered well."""
-        method, path = self._places[operation]
-        inside = {name: value for name, value in parameters.items() if f"{{{name}}}" in path}
-        query = {name: value for name, value in parameters.items() if name not in inside}
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        method, path, told = self._places[operation]
+        places = {each["name"]: each["in"] for each in told.get("parameters", ())}
+        inside, query, headers = [
+            {name: value for name, value in parameters.items() if places[name] == place}
+            for place in ("path", "query", "header")
+        ]
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        if "content" in content:
+            headers["Content-Type"] = next(iter(told["requestBody"]["content"]))
         response: Response = await self.client.request(
             method, path.format(**inside), params=query, headers=headers, **content
         )
         assert response.is_success, (operation, response.text)
-        is_json = response.headers.get("content-type") == "application/json"
+        media_type = response.headers.get("content-type", "")
+        is_json = media_type == "application/json"
         kept: dict[str, Any] = {"parameters": self._shown(parameters)} if parameters else {}
         if "json" in content or "data" in content:
             kept["requests"] = {"bakalan": {"value": self._shown(content.get("json", content.get("data")))}}
         if is_json:
             kept["response"] = self._shown(response.json())
+        elif media_type.startswith("text/csv"):
+            kept["response"] = response.text.removeprefix("\ufeff")
         self.exchanges[operation] = kept
         return response.json() if is_json else None
 
@@ -149,9 +186,13 @@ class Recorder:
             return [self._shown(each, name) for each in node]
         if node is not None and name in SECRET:
             return SECRET[name] if node != PASSWORD else node
-        return UUID.sub(self._same_each_time, node) if isinstance(node, str) else node
+        if not isinstance(node, str):
+            return node
+        return UUID.sub(self._same_each_time, ETAG.sub("9f3c21ab04d65e17", CURSOR.sub("9f3c21ab04d6", node)))
 
     def _same_each_time(self, match: re.Match[str]) -> str:
+        if match[0].startswith(CHOSEN):
+            return match[0]
         return self._ids.setdefault(match[0], f"01996d0e-4e00-7000-8000-{len(self._ids) + 1:012d}")
 
     def verbs(self, operation: str, said: dict[Any, dict[str, Any]]) -> None:
@@ -168,6 +209,7 @@ class Speaker:
 
     recorder: Recorder
     token: str
+    post: str
 
     async def __call__(self, operation: str, json: Any = None, **parameters: Any) -> Any:
         content = {} if json is None else {"json": json}
@@ -180,7 +222,10 @@ async def tell(recorder: Recorder, clock: SettableClock) -> None:
         await recorder.log_in(name)
         for name in ("operator.bakalan", "lurah.bakalan", "camat.bugul-kidul", "petugas.pupr", "admin")
     ]
-    for chapter in (_arriving, _looking_around, _a_blocked_drain, _keeping_accounts, _keeping_registers, _leaving):
+    for chapter in (
+        *(_arriving, _looking_around, _a_blocked_drain, _at_the_river, _a_photo_in_pieces, _settling),
+        *(_packs_and_phones, _keeping_accounts, _keeping_registers, _leaving),
+    ):
         await chapter(recorder, operator=operator, lurah=lurah, camat=camat, officer=officer, admin=admin)
         clock.advance(timedelta(minutes=20))
     recorder.verbs("take_step", STEPS)
@@ -243,6 +288,95 @@ async def _a_blocked_drain(
     await lurah("read_history", limit=3, **drain)
     (sent,) = (await lurah("read_problem", **drain))["photos"]
     await lurah("see_photo", photo_id=sent, small=True, **drain)
+
+
+async def _at_the_river(recorder: Recorder, *, operator: Speaker, lurah: Speaker, camat: Speaker, **_: Speaker) -> None:
+    """Without signal. Meanwhile the lurah corrects what is recorded there, so some of it comes late."""
+    held_above = (await camat("pull_documents", {"device": CAMATS_PHONE}))["after"]
+    await operator("pull_documents", {"device": OLD_PHONE, "limit": 1})
+    held = (await operator("pull_documents", {"device": PHONE}))["after"]
+    said = _Said(operator.post)
+    sent = await operator("push_operations", {"device": PHONE, "operations": [said("report", "02:31", 0, **AT_RIVER)]})
+    await lurah(
+        "edit_problem", {"title": "Sampah menyumbat pintu air", "landmark": "Pintu air RW 02"}, problem_id=RIVER
+    )
+    operations = [
+        said("comment", "02:36", text="Air mulai naik ke halaman warga."),
+        said("attach", "02:37", photo=PHOTO, size=len(RIVERS_PICTURE), sha256=sha256(RIVERS_PICTURE).hexdigest()),
+        said("edit", "02:40", rt="003", rw="002"),
+        said("edit", "02:41", title="Pintu air tersumbat batang bambu"),
+        said("edit", "02:44", landmark="Jembatan bambu"),
+        said("forward", "02:45"),
+        said("edit", "02:47", address="Gang Melati"),
+        said("report", "02:52", 0, problem=OTHER_BANK, **{**AT_RIVER, "category": "kali"}),
+    ]
+    answer = await operator(
+        "push_operations",
+        {
+            "device": PHONE,
+            "last_accepted": sent["device"]["accepted"],
+            "operations": operations,
+            "pull": {"device": PHONE, "after": held},
+        },
+    )
+    outcomes = [each["outcome"] for each in answer["outcomes"]]
+    assert outcomes == ["applied", "applied", "merged", "proposed", "proposed", "refused", "held", "refused"]
+    await _up_to_the_kecamatan(recorder, camat, held_above)
+
+
+async def _up_to_the_kecamatan(recorder: Recorder, camat: Speaker, held: dict[str, str]) -> None:
+    """The camat's phone is known to hold it once it comes back with the cursors; then the camat takes note."""
+    page = await camat("pull_documents", {"device": CAMATS_PHONE, "after": held})
+    shown = recorder.exchanges["pull_documents"]
+    await camat("pull_documents", {"device": CAMATS_PHONE, "after": held | page["after"]})
+    recorder.exchanges["pull_documents"] = shown
+    await camat("acknowledge", {"receipts": {BAKALAN: int(page["after"][BAKALAN].partition(".")[0])}})
+    await camat("read_board", area="35.75.03")
+    await camat("export_board", area="35.75.03")
+
+
+@dataclass
+class _Said:
+    """What is done on a phone, each thing with the next id."""
+
+    post: str
+    count: int = 100
+
+    def __call__(self, verb: str, at: str, base: int = 1, *, problem: str = RIVER, **data: Any) -> dict[str, Any]:
+        self.count += 1
+        operation = {"id": f"{CHOSEN}{self.count:012d}", "problem": problem, "verb": verb, "post": self.post}
+        return operation | {"base": base, "at": f"2026-03-02T{at}:00Z", "data": data}
+
+
+async def _a_photo_in_pieces(recorder: Recorder, *, operator: Speaker, **_: Speaker) -> None:
+    await operator("read_upload_options")
+    await operator(
+        "create_upload", **{name.lower(): value for name, value in promise(RIVERS_PICTURE, uuid.UUID(PHOTO)).items()}
+    )
+    piece: dict[str, Any] = {"upload_id": PHOTO, "tus-resumable": "1.0.0"}
+    await recorder.send("append_to_upload", operator.token, piece | {"upload-offset": "0"}, content=RIVERS_PICTURE)
+    await operator("read_upload", **piece)
+    await operator("end_upload", **piece)
+
+
+async def _settling(_: Recorder, *, lurah: Speaker, **__: Speaker) -> None:
+    """What waits for a person."""
+    landmark, title = (await lurah("list_proposals", limit=2))["items"]
+    await lurah("read_proposal", proposal_id=title["id"])
+    await lurah("accept_proposal", {}, proposal_id=title["id"])
+    await lurah("dismiss_proposal", {"reason": "Jembatan itu di seberang sungai."}, proposal_id=landmark["id"])
+    report, forward = (await lurah("list_quarantine", area=BAKALAN, limit=2))["items"]
+    await lurah("read_quarantined", operation_id=forward["id"])
+    await lurah("adopt_operation", {}, operation_id=forward["id"])
+    await lurah("dismiss_operation", {"reason": "Sudah tercatat bersama pintu air."}, operation_id=report["id"])
+
+
+async def _packs_and_phones(recorder: Recorder, *, operator: Speaker, camat: Speaker, **_: Speaker) -> None:
+    await camat("read_pack", pack="categories")
+    pack = recorder.exchanges["read_pack"]["response"]
+    recorder.exchanges["read_pack"]["response"] = {"items": pack["items"][:2]}
+    await operator("list_sync_devices", limit=2)
+    await operator("revoke_sync_device", device_id=OLD_PHONE["id"])
 
 
 async def _keeping_accounts(_: Recorder, *, admin: Speaker, **__: Speaker) -> None:

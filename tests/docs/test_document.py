@@ -18,6 +18,7 @@ from httpx import ASGITransport, AsyncClient
 from app.assembly import create_app
 from app.docs.document import HERE, LABELLED, glossary, in_indonesian, operations, texts_of
 from app.docs.translation import read_catalogue
+from app.kit.edge import UPLOAD_MEDIA_TYPE
 from app.kit.refusals import MEDIA_TYPE, every_refusal
 from app.kit.settings import Settings
 from app.problems.lifecycle.diagram import Arrows, assignment_arrows, problem_arrows
@@ -209,11 +210,11 @@ def test_every_filter_is_explained(english: dict[str, Any]) -> None:
 def test_every_body_and_answer_shows_an_example(english: dict[str, Any]) -> None:
     for name, operation in operations(english):
         for media, content in operation.get("requestBody", {}).get("content", {}).items():
-            assert media == "multipart/form-data" or content.get("examples"), name
+            assert media in ("multipart/form-data", UPLOAD_MEDIA_TYPE) or content.get("examples"), name
         answers = [response for status, response in operation["responses"].items() if status.startswith("2")]
         assert len(answers) == 1, name
-        answered = answers[0].get("content", {}).get("application/json")
-        assert answered is None or answered["example"], name
+        for media, content in answers[0].get("content", {}).items():
+            assert media == "image/jpeg" or content["example"], name
 
 
 def test_no_example_is_a_placeholder(english: dict[str, Any]) -> None:

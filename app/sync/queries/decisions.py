@@ -30,7 +30,7 @@ class ProposalNotFound(NotFound):
 
 class QuarantinedNotFound(NotFound):
     code = "quarantined_not_found"
-    title, judul = "No such operation in quarantine, or not yours to see", "Langkah yang ditahan tidak ditemukan"
+    title, judul = "No such operation in quarantine, or not yours to see", "Operasi di karantina tidak ditemukan"
 
 
 def proposals(work: Work[Actor], slicing: Slice, area: str | None, *, settled: bool) -> Page[ProposalOut]:

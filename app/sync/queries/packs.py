@@ -51,7 +51,7 @@ from app.workdays.queries import limit_out, remembered_calendars, special_day_ou
 
 
 class PackNotFound(NotFound):
-    code, title, judul = "pack_not_found", "There is no such reference pack", "Paket rujukan ini tidak ada"
+    code, title, judul = "pack_not_found", "There is no such reference pack", "Paket data acuan ini tidak ada"
 
 
 @dataclass(frozen=True)

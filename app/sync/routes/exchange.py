@@ -72,7 +72,8 @@ async def pull_documents(body: PullIn, request: Request, door: ActorDoor) -> Res
 async def push_operations(body: PushIn, request: Request, door: ActorDoor) -> Response:
     """Each operation has one outcome, and one that is refused harms no other: it is kept for a person to settle.
 
-    Sent again, an operation is answered as the first time. `pull` is answered afterwards, as of then.
+    Sent again, an operation has no second effect and is answered as the first time; what was held is judged anew. The
+    body may come packed with gzip. `pull` is answered after the push, with its effects.
     """
     own: Door[Person] = cast(Door[Person], door.for_account())
 

@@ -28,7 +28,7 @@ async def read_pack(
     if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Areas, categories, agencies, calendar, or steps with labels and limits, of your city and whole.
+    """Areas, categories, agencies, calendar, or steps with labels and limits: all of your city, never in part.
 
     Each pull tells the present ETag of every pack: ask for one only when it differs from the one you hold.
     """
