@@ -13,7 +13,6 @@ import httpx
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.journal.models import Entry
 from app.kit.house import House
 from app.kit.ids import new_id
 from app.sync.models import Quarantined, SyncDevice, SyncOperation
@@ -177,7 +176,6 @@ class Taken:
             self._rows = {str(each.id): each for each in session.scalars(select(SyncOperation))}
             self._devices = {each.id: each.accepted for each in session.scalars(select(SyncDevice))}
             self._quarantined = {str(each) for each in session.scalars(select(col(Quarantined.id)))}
-            self._edits = session.scalars(select(Entry).where(col(Entry.kind) == "edited")).all()
             self.torn = [*self.store.torn()] if at_rest else []
 
     def lost(self) -> Iterator[str]:

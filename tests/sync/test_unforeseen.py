@@ -33,17 +33,27 @@ _FAULTS = {
         "sqlite": "INSERT INTO promise VALUES (1)",
         "postgresql": "INSERT INTO promise VALUES (1)",
     },
+    "connection": {
+        "postgresql": "PERFORM pg_terminate_backend(pg_backend_pid())",
+    },
+    "connection once": {
+        "postgresql": "IF nextval('times') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF",
+    },
 }
+CULPRITS = ["statement", "commit", "connection"]
 
 
 def break_database(town: Town, fault: str, on: str, when: str = "true") -> None:
-    """From here on a row of this table that fits fails: its statement, or the commit of its transaction."""
+    """From here on a row of this table that fits fails: its statement, its commit, or the whole connection."""
     kind = "sqlite" if town.house.database.is_sqlite else "postgresql"
+    if kind not in _FAULTS[fault]:
+        pytest.skip("SQLite has no connection that could be lost")
     doing = _FAULTS[fault][kind]
     made = [*_TABLES]
     if kind == "sqlite":
         made.append(f"CREATE TRIGGER broken AFTER INSERT ON {on} WHEN {when} BEGIN {doing}; END")
     else:
+        made.append("CREATE SEQUENCE times")
         made.append(
             f"CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {doing}; RETURN NEW; END $$"
         )
@@ -71,7 +81,7 @@ def positions(town: Town) -> list[int]:
         return list(session.scalars(select(col(Entry.position)).order_by(col(Entry.log), col(Entry.position))))
 
 
-@pytest.mark.parametrize("fault", list(_FAULTS))
+@pytest.mark.parametrize("fault", CULPRITS)
 async def test_only_the_culprit_of_a_batch_is_refused(town: Town, fault: str) -> None:
     break_database(town, fault, "problem_comment", f"NEW.text = '{POISON}'")
     phone = Phone(town.operator("Bakalan"))
@@ -108,7 +118,7 @@ async def test_only_the_culprit_of_a_batch_is_refused(town: Town, fault: str) ->
     assert stored(town) == before
 
 
-@pytest.mark.parametrize("fault", list(_FAULTS))
+@pytest.mark.parametrize("fault", ["statement", "commit"])
 async def test_what_counts_on_the_culprit_waits_for_a_person(town: Town, fault: str) -> None:
     break_database(town, fault, "problem", f"NEW.title = '{POISON}'")
     phone = Phone(town.operator("Bakalan"))
@@ -120,6 +130,15 @@ async def test_what_counts_on_the_culprit_waits_for_a_person(town: Town, fault: 
     assert await phone.outcomes(culprit, remark, edit) == ["refused", "held", "held"], "that is for a person to settle"
     found = stored(town)
     assert (found["ProblemRow"], found["Quarantined"], found["SyncOperation"]) == (1, 1, 2)
+
+
+async def test_a_connection_that_is_lost_once_costs_nobody_anything(town: Town) -> None:
+    break_database(town, "connection once", "problem_comment")
+    phone = Phone(town.operator("Bakalan"))
+    report = phone.report()
+    remarks = [phone.operation(report["problem"], "comment", 1, text=f"Catatan {each}") for each in range(3)]
+    assert await phone.outcomes(report, *remarks) == ["applied"] * 4
+    assert positions(town) == [1, 2, 3, 4]
 
 
 @pytest.fixture
