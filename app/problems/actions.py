@@ -225,7 +225,7 @@ class _Desk:
         categories = _named(said, "category")
         self._categories = remembered_categories(session, categories)
         agencies = _named(said, "lead", "agency", "belongs_to", "support", "optional_support")
-        reporters = [intent.actor or self._work.caller for intent in intents if intent.is_report]
+        reporters = [intent.actor or self._work.caller for intent in intents if intent.is_report and not intent.refusal]
         agencies |= {each.agency_code for each in reporters if each is not None and each.agency_code}
         self._agencies = remembered_agencies(session, agencies)
         emergencies = {

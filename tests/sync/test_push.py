@@ -200,6 +200,12 @@ async def test_an_author_may_comment_wherever_the_report_has_moved(town: Town) -
     assert await phone.outcomes(edit) == ["refused"]
 
 
+async def test_a_post_that_never_was_harms_no_other(town: Town) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    never = phone.report() | {"post": str(new_id())}
+    assert await phone.outcomes(never, phone.report()) == ["refused", "applied"]
+
+
 async def test_a_server_that_was_set_back_says_how_far_it_knows(town: Town) -> None:
     phone = Phone(town.operator("Bakalan"))
     await phone.send(phone.report())
