@@ -87,7 +87,7 @@ def besieged(address: str, folder: Path, seed: str, mutant: str | None = None) -
             sender.start()
         try:
             while not (seen.is_enough or ledger.complaints) and time.monotonic() < until:
-                ledger.wait_for(ledger.acknowledged + random.randint(0, 30), ANSWER_SECONDS)
+                ledger.wait_for(ledger.acknowledged + random.randint(0, 20), ANSWER_SECONDS)
                 never.wait(random.uniform(0, 0.02))  # the next answer would be too regular a moment
                 seen.kills_inside += group.kill() > 0
                 seen.kills += 1

@@ -21,7 +21,7 @@ from tests.postgres import memory_folder
 from tests.sync.crowd import TRANSACTIONS, WRITERS, Crowd, Following, Pulling, Seen, gathered
 from tests.town import populate
 
-pytestmark = pytest.mark.xdist_group("crash")  # one after another: each of them is a machine's work already
+pytestmark = pytest.mark.xdist_group("writers")
 
 RUNS = int(os.environ.get("MANY_WRITERS", "0"))
 """So many runs; without it as many as fit into some seconds."""
