@@ -206,6 +206,14 @@ async def test_a_post_that_never_was_harms_no_other(town: Town) -> None:
     assert await phone.outcomes(never, phone.report()) == ["refused", "applied"]
 
 
+@pytest.mark.parametrize("sent_at", ["0016-01-01T09:38:15Z", "9999-12-31T23:59:59Z"])
+async def test_a_clock_of_another_age_is_told_so(town: Town, sent_at: str) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    phone.device["sent_at"] = sent_at
+    answer = await phone.send(phone.report(), pull={"device": phone.device})
+    assert (answer["device"]["clock_wrong"], answer["pull"]["device"]["clock_wrong"]) == (True, True)
+
+
 async def test_a_server_that_was_set_back_says_how_far_it_knows(town: Town) -> None:
     phone = Phone(town.operator("Bakalan"))
     await phone.send(phone.report())

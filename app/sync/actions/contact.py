@@ -21,6 +21,7 @@ from app.sync.words import SCHEMA
 CLOCK_WRONG_SECONDS = 600
 _NOTED_EVERY = timedelta(minutes=10)
 _SKEW_NOTED_SECONDS = 60
+_SKEW_AT_MOST = 2**31 - 1
 
 
 def known_device(session: Session, account_id: UUID, said: DeviceIn) -> SyncDevice | None:
@@ -44,8 +45,10 @@ def state_of(device: SyncDevice | None, said: DeviceIn, now: datetime) -> Device
 
 
 def skew_of(said: DeviceIn, now: datetime) -> int | None:
-    """How far its clock is ahead of ours, in seconds."""
-    return None if said.sent_at is None else round((said.sent_at - now).total_seconds())
+    """How far its clock is ahead of ours, in seconds; a clock of another age is as far off as can be written down."""
+    if said.sent_at is None:
+        return None
+    return max(-_SKEW_AT_MOST, min(_SKEW_AT_MOST, round((said.sent_at - now).total_seconds())))
 
 
 def note_contact(

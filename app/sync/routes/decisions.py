@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from app.areas.words import AreaCode
 from app.kit.doors import WRITES
 from app.kit.paging import BadCursor, Page, Slicing
-from app.kit.refusals import NotPermitted, Refusal, Unauthenticated, refused
+from app.kit.refusals import IdReused, NotPermitted, Refusal, Unauthenticated, refused
 from app.people.actors import ActorDoor
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 from app.problems.routes import CONTENT, PART, STEP
@@ -86,7 +86,7 @@ async def read_quarantined(operation_id: UUID, door: ActorDoor) -> QuarantinedOu
 @router.post(
     "/quarantine/{operation_id}/adopt",
     summary="Adopt an operation",
-    responses=refused(*_DECIDING, QuarantinedNotFound, *STEP, *PART, *CONTENT),
+    responses=refused(*_DECIDING, QuarantinedNotFound, IdReused, *STEP, *PART, *CONTENT),
 )
 async def adopt_operation(operation_id: UUID, body: AdoptIn, door: ActorDoor) -> QuarantinedOut:
     """It is done after all, under your rights and on behalf of whoever recorded it; what waited behind it goes on."""
