@@ -31,12 +31,15 @@ from tests.people.townsfolk import QUICK
 from tests.problems.situations import NOW, set_stage
 from tests.problems.situations import cast as callers
 from tests.sync.pieces import UPLOADS, promise
+from tests.sync.test_push import Phone
 from tests.town import Someone, Town, picture, populate
 
 WHOLE = os.environ.get("FUZZ") == "whole"
 POSTS = ("operator", "lurah", "staff", "camat", "officer", "head", "first_monitor", "mayor", "admin", "nobody")
 USUAL = {"sqlite": ("lurah",), "postgresql": ("camat",)}
 """Who visits where the run is not the whole one."""
+WAITING = 4
+"""How many proposals, and operations in quarantine."""
 
 schemathesis.serializer.alias(UPLOAD_MEDIA_TYPE, "application/octet-stream")
 
@@ -70,7 +73,10 @@ def visited(kind: str, databases: Databases, tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def people(visited: House) -> dict[str, Someone]:
-    """Who may visit. One of them has sent what a copied database lacks: photos, and a reporter under this key."""
+    """Who may visit. One of them has sent what a copied database lacks: photos, and a reporter under this key.
+
+    From a phone came what waits for a person.
+    """
     return anyio.run(_furnish, visited)
 
 
@@ -83,6 +89,12 @@ async def _furnish(house: House) -> dict[str, Someone]:
             problem = await lurah.report(reporter={"name": "Warga RT 02", "phone": "+62 811 0000 0000"})
             await lurah.photo(problem, colour)
             town.good(await lurah.post(f"/problems/{problem['id']}/comments", {"text": "Sudah dicek."}), 201)
+        phone = Phone(town.operator("Bakalan"))
+        for _ in range(WAITING):
+            problem = await phone.who.report()
+            town.good(await lurah.patch(f"/problems/{problem['id']}", {"title": "Saluran mampet"}), 200)
+            late = phone.operation(problem, "edit", 1, title="Got buntu")
+            assert await phone.outcomes(late, phone.operation(problem, "forward")) == ["proposed", "refused"]
         for caller in callers(town).values():
             answer = await caller.post(UPLOADS, headers=promise(picture(), new_id()))
             assert answer.status_code == 201, answer.text

@@ -1,5 +1,6 @@
 """What there is to speak about: ids and codes in the store, days near today, and what earlier answers told."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,15 +12,21 @@ from sqlmodel import col
 from app.agencies.models import Agency, Category
 from app.agencies.words import CategoryClass
 from app.areas.models import Area
+from app.journal.models import LogHead
 from app.kit.house import House
+from app.kit.ids import new_id
 from app.people.models import Account, DeviceSession, Post
 from app.problems.models import AssignmentRow, ProblemPhoto, ProblemRow
-from app.sync.models import Upload
+from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation, Upload
+from app.sync.words import SCHEMA, Pack
+from tests.sync.pieces import promise
 from tests.town import Someone, picture
 
 PASSWORD = "sungai-bersih-2026"
 """Everybody's."""
 AT_MOST = 300
+STRANGE_CURSORS = ["0.000000000000", "1.000000000000", "999999999.ffffffffffff"]
+"""Of the right shape, and nobody's."""
 RENEWED_EVERY = 250
 REMEMBERED = 20
 
@@ -29,10 +36,22 @@ KINDS = {
     "main": "problems",
     "id": "problems",
     "assignment_id": "assignments",
+    "assignment": "assignments",
     "photo_id": "photos",
     "photos": "photos",
+    "photo": "uploads",
     "upload_id": "uploads",
+    "proposal_id": "proposals",
+    "operation_id": "quarantined",
+    "device_id": "sync devices",
+    "device id": "sync devices",
+    "operations id": "operations",
+    "pack": "packs",
+    "schema": "schemas",
+    "last_accepted": "numbers",
     "upload-offset": "offsets",
+    "upload-length": "lengths",
+    "upload-metadata": "promises",
     "tus-resumable": "versions of tus",
     "accounts id": "accounts",
     "posts id": "posts",
@@ -41,6 +60,7 @@ KINDS = {
     "by": "accounts",
     "username": "usernames",
     "x-post": "own posts",
+    "post": "own posts",
     "area": "areas",
     "city": "areas",
     "areas code": "areas",
@@ -75,6 +95,8 @@ KINDS = {
 }
 """What stands in a field, by its name; where that says too little, by the collection in the path too."""
 SAYS_TOO_LITTLE = {"id", "code", "parent"}
+BY_LOG = {"after", "receipts"}
+"""Fields that hold something for each log."""
 
 
 class Stock:
@@ -87,6 +109,8 @@ class Stock:
         self._may: dict[str, list[str]] = {}
         self._cursors: list[str] = []
         self._tags: list[str] = []
+        self._logs: dict[str, list[str]] = {}
+        """Cursors that a pull told, by log."""
         self.photos: list[tuple[str, str]] = []
         """Problem and photo."""
         self.renew(0)
@@ -99,6 +123,12 @@ class Stock:
             name = " ".join([*collections[-1:], name])
         return self._values.get(KINDS.get(name, ""), [])
 
+    def by_log(self, name: str) -> dict[str, list[Any]]:
+        """What may stand in a field that holds something for each log."""
+        if name == "receipts":
+            return dict.fromkeys(self._values["logs"], self._values["positions"])
+        return {log: self._logs.get(log, STRANGE_CURSORS) for log in self._values["logs"]}
+
     def offering(self, verb: object) -> list[str]:
         """The problems, and assignments, that offered this verb when they were last seen."""
         return [each for each, may in self._may.items() if verb in may]
@@ -110,22 +140,39 @@ class Stock:
         if response.status_code >= 300 or response.headers.get("content-type") != ["application/json"]:
             return
         body = response.json()
+        self._follow(body.get("pull") or body)
         if body.get("next"):
             self._cursors = [*self._cursors, body["next"]][-REMEMBERED:]
         for record in (body, *body.get("assignments", ())):
             if "may" in record:
                 self._may[record["id"]] = record["may"]
 
+    def _follow(self, body: Mapping[str, Any]) -> None:
+        """Where a pull led to, and what its documents offer."""
+        if "documents" not in body:
+            return
+        for log, cursor in body["after"].items():
+            self._logs[log] = [*self._logs.get(log, STRANGE_CURSORS), cursor][-REMEMBERED:]
+        for document in body["documents"]:
+            self._may[document["id"]] = document["may"]
+            for part, may in zip(document["assignments"], document["may_parts"], strict=True):
+                self._may[part["id"]] = may
+
     def renew(self, visits: int) -> None:
         """Looks into the store now and then."""
         if visits % RENEWED_EVERY:
             return
-        today = self._house.clock().date()
+        today, shown = self._house.clock().date(), picture()
         columns = {
             "problems": col(ProblemRow.id),
             "assignments": col(AssignmentRow.id),
             "photos": col(ProblemPhoto.photo_id),
             "uploads": col(Upload.id),
+            "proposals": col(Proposal.id),
+            "quarantined": col(Quarantined.id),
+            "operations": col(SyncOperation.id),
+            "sync devices": col(SyncDevice.id),
+            "logs": col(LogHead.log),
             "accounts": col(Account.id),
             "usernames": col(Account.username),
             "posts": col(Post.id),
@@ -143,12 +190,18 @@ class Stock:
             self.photos = [(str(problem), str(photo)) for problem, photo in session.execute(pairs)]
         self._values = found | {
             "own posts": [str(self._who.actor.post_id)] if self._who else [],
+            "packs": [each.value for each in Pack],
+            "schemas": [SCHEMA],
+            "numbers": [0],
+            "positions": [0, 1, 2, 3, 1_000],
             "classes": [each.value for each in CategoryClass],
             "days": [str(today + timedelta(days=each)) for each in (-8, -1, 0, 1, 14)],
             "versions": [1, 2, 3],
             "offsets": ["0"],
             "versions of tus": ["1.0.0"],
-            "pictures": [Binary(picture())],
+            "lengths": [str(len(shown))],
+            "promises": [promise(shown, new_id())["Upload-Metadata"] for _ in range(3)],
+            "pictures": [Binary(shown)],
             "passwords": [PASSWORD],
             "cursors": self._cursors,
             "tags": [*self._tags, "*", '"1.0"'],

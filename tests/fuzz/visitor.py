@@ -24,10 +24,12 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from app.kit.house import House
+from app.kit.ids import new_id
 from app.kit.refusals import MEDIA_TYPE
 from app.people.models import Account, DeviceSession, Post
+from tests.docs.story import AT_RIVER, PHOTO, SHA256, STEPS
 from tests.fuzz.ledger import Ledger
-from tests.fuzz.stock import Stock
+from tests.fuzz.stock import BY_LOG, Stock
 from tests.town import Someone
 
 CHECKS: list[CheckFunction] = [
@@ -47,12 +49,24 @@ TAKEN_FROM_STORE = 0.7
 AIMED = 0.6
 SPOILT = 0.1
 LEFT_OUT = 0.85
+OF_TUS = ("tus-", "upload-")
+"""How headers begin without which an upload can do nothing."""
 SPOILERS = ("\x00", "\ud800", "\udfff", "a\x00b", "\x1b[2J", "\u202e", "\ufeff", "\U0001f6a7", "e\u0301" * 3)
 """Put behind a text: what no text here may hold, and what looks as if."""
 NOT_IN_DOCUMENT = "a refusal that is not in the document"
 REFUSED_YET_CHANGED = "refused, yet something changed"
 READ_YET_CHANGED = "reading changed something"
 SEATS_AT_STAKE = {"auth", "admin"}
+ON_PHONES: list[tuple[str, dict[str, Any]]] = [
+    *((verb.value, said) for verb, said in STEPS.items()),
+    ("report", AT_RIVER),
+    ("edit", {"title": "Pintu air tersumbat"}),
+    ("edit", {"rt": "003", "landmark": None}),
+    ("comment", {"text": "Sudah dicek."}),
+    ("attach", {"photo": PHOTO, "sha256": SHA256, "size": 48_213}),
+]
+"""What operations say, and carry."""
+BASES = (0, 1, 2, 1_000)
 
 
 @dataclass
@@ -148,7 +162,7 @@ class Visitor:
             multipart_content_types=case.multipart_content_types,
         )
         for name in list(own.headers):
-            if self._chance.random() < LEFT_OUT:
+            if not name.lower().startswith(OF_TUS) and self._chance.random() < LEFT_OUT:
                 del own.headers[name]
         for container in (own.query, own.headers, own.body):
             self._fill(container, own.path)
@@ -167,12 +181,22 @@ class Visitor:
             return
         for name, value in list(node.items()):
             known = self.stock.known(name, place)
-            if not known or isinstance(value, (MutableMapping, bool)):
-                self._fill(value, place)
+            if name in BY_LOG and isinstance(value, MutableMapping):
+                node[name] = self._by_log(name)
+            elif not known or isinstance(value, (MutableMapping, bool)):
+                self._fill(value, f"{place}/{name}")
             elif isinstance(value, list):
                 node[name] = [self._chance.choice(known) for _ in value]
             elif self._chance.random() < TAKEN_FROM_STORE:
                 node[name] = self._chance.choice(known)
+
+    def _by_log(self, name: str) -> dict[str, Any]:
+        """Some logs, each with something that fits."""
+        return {
+            log: self._chance.choice(fitting)
+            for log, fitting in self.stock.by_log(name).items()
+            if self._chance.random() < TAKEN_FROM_STORE
+        }
 
     def _aim(self, case: Case[Any]) -> None:
         """Brings a verb to where it is offered, and a photo's id to its problem's."""
@@ -187,9 +211,23 @@ class Visitor:
                 offered = self.stock.offering(verb)
                 if name in target and offered:
                     target[name] = self._chance.choice(offered)
+        for each in _items(case.body, "operations") if isinstance(case.body, dict) else ():
+            if self._chance.random() < AIMED:
+                self._aim_operation(each)
         if {"problem_id", "photo_id"} <= set(places) and self.stock.photos:
             chosen = self._chance.choice(self.stock.photos)
             places.update(zip(("problem_id", "photo_id"), chosen, strict=True))
+
+    def _aim_operation(self, operation: dict[str, Any]) -> None:
+        """Makes it say something that a phone would say, of a problem where that was offered."""
+        verb, data = self._chance.choice(ON_PHONES)
+        offered = self.stock.offering(verb)
+        operation |= {"id": str(new_id()), "verb": verb, "data": deepcopy(data), "base": self._chance.choice(BASES)}
+        operation.pop("assignment", None)
+        if self.who is not None:
+            operation["post"] = str(self.who.actor.post_id)
+        if offered:
+            operation["problem"] = self._chance.choice(offered)
 
     # -- what no text may hold ---------------------------------------------------------------------------------------
 
@@ -240,8 +278,8 @@ def octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _items(body: dict[str, Any]) -> list[dict[str, Any]]:
-    items = body.get("items")
+def _items(body: dict[str, Any], name: str = "items") -> list[dict[str, Any]]:
+    items = body.get(name)
     return [each for each in items if isinstance(each, dict)] if isinstance(items, list) else []
 
 
