@@ -197,7 +197,9 @@ async def test_an_author_may_comment_wherever_the_report_has_moved(town: Town) -
     remarks = [phone.operation(each, "comment", 1, text="Sudah dicek.") for each in (problem, other)]
     assert await phone.outcomes(*remarks) == ["applied", "refused"]
     edit = phone.operation(problem, "edit", 1, rt="002")
-    assert await phone.outcomes(edit) == ["refused"]
+    nobodys = phone.operation(problem, "comment", 1, text="Sudah dicek.") | {"post": str(new_id())}
+    outcomes = (await phone.send(edit, nobodys))["outcomes"]
+    assert [each["refusal"]["code"] for each in outcomes] == ["problem_not_found", "post_not_held"]
 
 
 async def test_a_post_that_never_was_harms_no_other(town: Town) -> None:

@@ -229,7 +229,7 @@ class _Batch:
             actor=actor,
             in_turn=not (is_remark and isinstance(said, Refusal)),
             refusal=self._refused.get(operation.id, refusal),
-            for_author=isinstance(said, CommentIn) and operation.id not in self._refused,
+            for_author=actor is not None and isinstance(said, CommentIn) and operation.id not in self._refused,
             rows=rows,
         )
 
