@@ -60,7 +60,25 @@ class SyncOperation(SQLModel, table=True):
     received_at: datetime = Field(sa_type=Moment)
 
 
-class Quarantined(SQLModel, table=True):
+class _Waiting(SQLModel):
+    """What waits for a person, and what it keeps of the operation it came with."""
+
+    id: UUID = Field(primary_key=True)
+    """The operation's."""
+    verb: str = Field(max_length=64)
+    base: int
+    """The version its author knew."""
+    account_id: UUID
+    author: str = Field(max_length=160)
+    post: str = Field(max_length=40)
+    recorded_at: datetime = Field(sa_type=Moment)
+    received_at: datetime = Field(sa_type=Moment)
+    settlement: Settlement | None = Field(default=None, sa_type=EnumText(Settlement))
+    settled_at: datetime | None = Field(default=None, sa_type=Moment)
+    settled_by: str | None = Field(default=None, max_length=160)
+
+
+class Quarantined(_Waiting, table=True):
     """An operation that was refused, kept whole until a person adopts or dismisses it."""
 
     __tablename__ = "sync_quarantined"
@@ -71,53 +89,29 @@ class Quarantined(SQLModel, table=True):
         Index("ix_sync_quarantined_problem", "problem_id"),
     )
 
-    id: UUID = Field(primary_key=True)
-    """The operation's."""
     log: str | None = Field(default=None, sa_type=Code(13))
     """The kelurahan it concerns; None where it names none that there is."""
     problem_id: UUID
     assignment_id: UUID | None = None
-    verb: str = Field(max_length=64)
     data: dict[str, Any] = Field(sa_type=Document)
-    base: int
     refusal: dict[str, Any] = Field(sa_type=Document)
-    account_id: UUID
     device_id: UUID
-    author: str = Field(max_length=160)
-    post: str = Field(max_length=40)
-    recorded_at: datetime = Field(sa_type=Moment)
-    received_at: datetime = Field(sa_type=Moment)
-    settlement: Settlement | None = Field(default=None, sa_type=EnumText(Settlement))
-    settled_at: datetime | None = Field(default=None, sa_type=Moment)
-    settled_by: str | None = Field(default=None, max_length=160)
 
 
-class Proposal(SQLModel, table=True):
+class Proposal(_Waiting, table=True):
     """Values that came late: somebody else had changed the same fields meanwhile, and a person decides."""
 
     __tablename__ = "sync_proposal"
     __table_args__ = (
         Index("ix_sync_proposal_log", "log", "received_at", "id"),
+        Index("ix_sync_proposal_author", "account_id", "received_at", "id"),
         Index("ix_sync_proposal_problem", "problem_id"),
     )
 
-    id: UUID = Field(primary_key=True)
-    """That of the operation it came with."""
     log: str = Field(sa_type=Code(13))
     problem_id: UUID = Field(foreign_key="problem.id")
-    verb: str = Field(max_length=64)
-    base: int
-    """The version its author knew."""
     yours: dict[str, Any] = Field(sa_type=Document)
     """The proposed values, by field."""
-    account_id: UUID
-    author: str = Field(max_length=160)
-    post: str = Field(max_length=40)
-    recorded_at: datetime = Field(sa_type=Moment)
-    received_at: datetime = Field(sa_type=Moment)
-    settlement: Settlement | None = Field(default=None, sa_type=EnumText(Settlement))
-    settled_at: datetime | None = Field(default=None, sa_type=Moment)
-    settled_by: str | None = Field(default=None, max_length=160)
 
 
 class Delivery(SQLModel, table=True):

@@ -190,6 +190,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["problem_id"], ["problem.id"], name=op.f("fk_sync_proposal_problem_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sync_proposal")),
     )
+    op.create_index("ix_sync_proposal_author", "sync_proposal", ["account_id", "received_at", "id"], unique=False)
     op.create_index("ix_sync_proposal_log", "sync_proposal", ["log", "received_at", "id"], unique=False)
     op.create_index("ix_sync_proposal_problem", "sync_proposal", ["problem_id"], unique=False)
 
@@ -218,6 +219,7 @@ def downgrade() -> None:
 
     op.drop_index("ix_sync_proposal_problem", "sync_proposal")
     op.drop_index("ix_sync_proposal_log", "sync_proposal")
+    op.drop_index("ix_sync_proposal_author", "sync_proposal")
 
     op.drop_table("sync_proposal")
     op.drop_index("ix_problem_reading_log", "problem_reading")
