@@ -60,7 +60,7 @@ def standing(scale: Scale, tell: Tell) -> Iterator[Stand]:
     ):
         small = server.create()
         tell("one week of three cities, by the app's own write path")
-        week = _first_week(small, Path(folder), scale.kelurahan)
+        week = first_week(small, Path(folder), scale.kelurahan)
         weeks, fewer = (max(1, ceil(each / week.problems)) for each in (scale.problems, scale.fewer_problems))
         fewer = min(weeks, fewer)
         tell(f"{fewer * week.problems:,} problems in the small store, {weeks * week.problems:,} in the large one")
@@ -75,7 +75,7 @@ def standing(scale: Scale, tell: Tell) -> Iterator[Stand]:
                 server.drop(address)
 
 
-def _first_week(address: str, folder: Path, kelurahan: int) -> store.Week:
+def first_week(address: str, folder: Path, kelurahan: int) -> store.Week:
     """The last whole week before today, lived in an empty database and taken out of it."""
     upgrade(address)
     today = datetime.now(UTC).date()

@@ -15,29 +15,37 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from app.problems.queries.lists import search_words
 from app.problems.words import ENDED, State
 
 WEEK: Final = timedelta(days=7)
-TABLES: Final = ("problem", "assignment", "journal_entry", "journal_text", "problem_comment", "reporter")
+TABLES: Final = (
+    "problem",
+    "assignment",
+    "journal_entry",
+    "journal_text",
+    "problem_comment",
+    "reporter",
+    "sight",
+    "problem_reading",
+)
 """What a problem leaves behind, but for the heads of the logs."""
 
 _ID_SHIFT = 80
 """A UUIDv7 begins with its milliseconds; this many bits follow."""
 _MOVING = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)"
     r"|(?<![\d.-])\d{4}-\d\d-\d\d(?![\d-])"
-    r"|\d\d\.\d\d\.\d\d\.\d{4}-\d{4,}"
+    r"|\d\d\.\d\d\.\d\d\.\d{4}-\d{4,})"
 )
 """Ids, moments, days and problems' numbers inside a fact."""
 
 
 @dataclass(frozen=True)
 class Week:
-    """The rows that one week left in each table."""
+    """The rows that one week left in each table. Documents are texts in pieces, every other one of which moves."""
 
     columns: Mapping[str, Sequence[str]]
     rows: Mapping[str, Sequence[Sequence[Any]]]
@@ -62,7 +70,7 @@ def take_out(address: str) -> Week:
             order = sql.SQL(" ORDER BY position" if table in ("problem", "journal_entry") else "")
             found = connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)) + order)
             columns[table] = [column.name for column in found.description or ()]
-            rows[table] = found.fetchall()
+            rows[table] = [tuple(_in_pieces(value) for value in row) for row in found]
         heads = connection.execute("SELECT log, position, next_number FROM log_head").fetchall()
         connection.execute("TRUNCATE " + ", ".join(TABLES) + " CASCADE")
     ids = {row[columns[table].index("id")] for table in TABLES if "id" in columns[table] for row in rows[table]}
@@ -73,6 +81,10 @@ def take_out(address: str) -> Week:
         counts={log: number - 1 for log, _, number in heads},
         ids=frozenset(ids),
     )
+
+
+def _in_pieces(value: Any) -> Any:
+    return tuple(_MOVING.split(json.dumps(value))) if isinstance(value, dict) else value
 
 
 def put_back(address: str, week: Week, first: int, last: int, weeks: int) -> None:
@@ -124,8 +136,9 @@ class _Moved:
             UUID: self.id,
             datetime: self.moment,
             date: self.moment,
-            dict: self.document,
+            tuple: self.document,
         }
+        self._texts: dict[str, str] = {}
 
     def value(self, value: Any) -> Any:
         change = self._kinds.get(type(value))
@@ -137,17 +150,20 @@ class _Moved:
     def moment(self, value: date) -> date:
         return value - self._earlier
 
-    def document(self, value: dict[str, Any]) -> Jsonb:
-        return Jsonb(value, dumps=self._dumps)
+    def document(self, pieces: Sequence[str]) -> str:
+        return "".join(self._text(piece) if place % 2 else piece for place, piece in enumerate(pieces))
 
     def problem_number(self, value: str) -> str:
         log, _, number = value.partition("-")
         return f"{log}-{int(number) + self._number * self._week.counts[log]:04d}"
 
-    def _dumps(self, value: Any) -> str:
-        return _MOVING.sub(lambda match: self._text(match[0]), json.dumps(value))
-
     def _text(self, found: str) -> str:
+        moved = self._texts.get(found)
+        if moved is None:
+            moved = self._texts[found] = self._moved(found)
+        return moved
+
+    def _moved(self, found: str) -> str:
         if len(found) == 36:
             return str(self.id(UUID(found)))
         if "T" in found:

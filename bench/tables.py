@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.clients import CLIENTS
 from bench.jobs import Job
 from bench.rounds import Figures, Ratio, Series, ratio
-from bench.stand import PROJECT, Stand, plain
+from bench.stand import PROJECT, plain
 
 PAGE = PROJECT / "docs" / "performance.md"
 BEGINS, ENDS = "<!-- measured: begins -->", "<!-- measured: ends -->"
@@ -30,17 +30,19 @@ class Drawn:
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: int = 2
+    """Columns from the left that hold words, not figures."""
 
     def show(self, console: Console) -> None:
         table = Table(*self.heads, title=self.title, title_justify="left")
-        for column in table.columns[2:]:
+        for column in table.columns[self.words :]:
             column.justify = "right"
         for row in self.rows:
             table.add_row(*row)
         console.print(table)
 
     def markdown(self) -> str:
-        rule = ["---", "---", *("--:" for _ in self.heads[2:])]
+        rule = [*["---"] * self.words, *("--:" for _ in self.heads[self.words :])]
         lines = [f"| {' | '.join(cells)} |" for cells in (self.heads, rule, *self.rows)]
         return "\n".join([f"**{self.title}**", "", *lines])
 
@@ -147,14 +149,19 @@ def show_statements(figures: Figures, console: Console) -> None:
 
 def told(figures: Figures) -> str:
     """When, where and with what it was measured."""
+    scale = figures.scale
+    size = f"{scale.rounds} rounds of {scale.requests} requests a job and API, {CLIENTS} clients"
+    return where_and_when(figures.stand.large, size, figures.others)
+
+
+def where_and_when(address: str, size: str, others: float) -> str:
+    """The day, the machine, what is installed, and how much was measured."""
     libraries = ("fastapi", "sqlmodel", "sqlalchemy", "psycopg", "asyncpg", "pydantic", "uvicorn", "uvloop")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in libraries)
-    scale = figures.scale
     machine = f"{os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}"
-    database = f"PostgreSQL {_postgresql(figures.stand)}"
-    size = f"{scale.rounds} rounds of {scale.requests} requests a job and API, {CLIENTS} clients"
-    others = f"Other programs kept {max(figures.others, 0):.1f} cores busy meanwhile"
-    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {database}, {versions}. {size}. {others}."
+    database = f"PostgreSQL {_postgresql(address)}"
+    busy = f"Other programs kept {max(others, 0):.1f} cores busy meanwhile"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {database}, {versions}. {size}. {busy}."
 
 
 def _processor() -> str:
@@ -165,15 +172,19 @@ def _processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _postgresql(stand: Stand) -> str:
-    with psycopg.connect(plain(stand.large)) as connection:
+def _postgresql(address: str) -> str:
+    with psycopg.connect(plain(address)) as connection:
         found = connection.execute("SELECT split_part(current_setting('server_version'), ' ', 1)").fetchone()
     return str(found[0]) if found else "?"
 
 
 def write(figures: Figures, page: Path = PAGE) -> None:
     """Puts the tables between the markers of the page."""
-    before, _, rest = page.read_text().partition(BEGINS)
-    _, _, after = rest.partition(ENDS)
-    body = "\n\n".join([told(figures), *(drawn.markdown() for drawn in draw(figures))])
-    page.write_text(f"{before}{BEGINS}\n\n{body}\n\n{ENDS}{after}")
+    put("\n\n".join([told(figures), *(drawn.markdown() for drawn in draw(figures))]), page, BEGINS, ENDS)
+
+
+def put(body: str, page: Path, begins: str, ends: str) -> None:
+    """Puts this between these markers of the page."""
+    before, _, rest = page.read_text().partition(begins)
+    _, _, after = rest.partition(ends)
+    page.write_text(f"{before}{begins}\n\n{body}\n\n{ends}{after}")
