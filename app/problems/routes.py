@@ -173,7 +173,10 @@ async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
     responses=refused(*_ANYBODY, ProblemNotFound) | {304: {"description": "As you hold it already."}},
 )
 async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
-    """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`)."""
+    """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`).
+
+    That somebody at its kecamatan opened it is noted, and told to the phones of the kelurahan.
+    """
     return await door.steps(lambda: _looked_at(door, problem_id))
 
 
