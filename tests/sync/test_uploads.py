@@ -32,6 +32,7 @@ from app.kit.ids import new_id
 from app.kit.refusals import MEDIA_TYPE
 from app.people.models import Account, Post
 from app.problems.models import ProblemPhoto
+from app.sync import uploads
 from app.sync.models import Upload
 from app.sync.routes import uploads as routes
 from app.sync.uploads import Incoming, sweep_uploads
@@ -487,7 +488,12 @@ async def test_a_connection_that_is_silent_has_broken_off(
     is_kept(town, upload_id, operator)
 
 
-async def test_one_at_a_time_writes(town: Town, operator: Someone) -> None:
+@pytest.mark.parametrize("files_are_locked", [True, False])
+async def test_one_at_a_time_writes(
+    town: Town, operator: Someone, files_are_locked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not files_are_locked:  # as where the system has no such locks
+        monkeypatch.setattr(uploads, "_locked", lambda _file, _path: True)
     upload_id, halfway, go_on = await create(operator), anyio.Event(), anyio.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
