@@ -79,8 +79,8 @@ def post(
 def report(
     title: str,
     category: Annotated[str, typer.Option(help="Its code, such as saluran-tersumbat.")],
+    landmark: Annotated[str, typer.Option(help="Near what: a problem has a place.")],
     area: Annotated[str | None, typer.Option(help="Code of the kelurahan; else that of your post.")] = None,
-    landmark: Annotated[str | None, typer.Option(help="Near what.")] = None,
     description: Annotated[str | None, typer.Option(help="What is wrong.")] = None,
     seen_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Else today.")] = None,
     store: StoreFile = _STORE,
@@ -88,13 +88,13 @@ def report(
     """Records a problem."""
     with _phone(store) as it:
         day = (seen_on or datetime.now().astimezone()).date()
-        told = {"landmark": landmark, "description": description}
         data = {
             "title": title,
             "category": _known_category(it, category),
             "area": area or it.store.value("SELECT area FROM post WHERE id = ?", it.post),
             "seen_on": day.isoformat(),
-            **{name: value for name, value in told.items() if value is not None},
+            "landmark": landmark,
+            **({} if description is None else {"description": description}),
         }
         _tell_saved(it.record("report", data).problem)
 

@@ -1,6 +1,7 @@
 """Flight mode in a terminal."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 from app.cli import app
 from app.people.words import PostKind
 from tests.client.places import Place
+from tests.client.test_guide import GUIDE
 from tests.people.townsfolk import PASSWORD, Townsfolk
 from tests.town import Town, picture
 
@@ -40,9 +42,9 @@ def terminal(place: Place, tmp_path: Path) -> Terminal:
 
 
 def recorded(terminal: Terminal) -> str:
-    """A problem recorded on this phone; answers what it is called there."""
-    words = ["report", "Saluran tersumbat di depan Balai RW 02", "--category", "saluran-tersumbat"]
-    told = terminal.good(*words, "--landmark", "Balai RW 02", "--seen-on", "2026-03-02")
+    """A problem recorded on this phone, as the guide does it; answers what it is called there."""
+    (line,) = re.findall(r"^python3 run\.py phone (report .+?)\s*$", GUIDE, re.MULTILINE)
+    told = terminal.good(*shlex.split(line), "--seen-on", "2026-03-02")
     found = re.fullmatch(r"Saved on this phone: …([0-9a-f]{8})\n", told)
     assert found, told
     return found[1]
@@ -88,7 +90,7 @@ def test_what_cannot_be_is_told_in_one_sentence(terminal: Terminal, place: Place
     assert "No such file" in refused("photo", problem, str(tmp_path / "none.jpg"))
     assert refused("post", "zzz") == "zzz: none is called so.\n"
     terminal.good("sync")
-    told = refused("report", "Lampu jalan padam", "--category", "lampu")
+    told = refused("report", "Lampu jalan padam", "--category", "lampu", "--landmark", "Pos RW 02")
     assert told.startswith("There is no category lampu. There are: ")
 
 
