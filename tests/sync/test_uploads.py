@@ -282,7 +282,7 @@ async def test_never_more_than_was_promised(town: Town, operator: Someone) -> No
     async def without_end() -> AsyncIterator[bytes]:
         for _ in range(1_000):
             assert file_of(town, upload_id).stat().st_size <= len(PHOTO)
-            yield PHOTO
+            yield b"x" * 700
 
     is_refused(await send(operator, upload_id, 1_000, without_end()), 413, "body_too_large")
     assert file_of(town, upload_id).read_bytes() == PHOTO[:1_000]
@@ -549,6 +549,9 @@ async def test_after_a_crash_the_next_request_finishes(town: Town, operator: Som
         reached(await send(operator, upload_id, len(PHOTO), b""), len(PHOTO))
     else:
         await create(operator, photo_id=upload_id)
+    upload = promised(town, upload_id)
+    assert upload is not None
+    assert upload.completed_at is not None
     assert await offset_of(operator, upload_id) == len(PHOTO)
     town.clock.advance(7 * DAY)
     sweep_uploads(town.house)
