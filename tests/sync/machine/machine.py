@@ -4,11 +4,13 @@ A play is a sequence of the same acts as happens in any town: two people correct
 alone would come upon one too rarely. Plays know nothing of any fault; whether something is wrong, `oracle` says.
 """
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
+import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -18,13 +20,17 @@ from app.sync.actions.sweeping import sweep_gone
 from tests.sync.machine.world import AGENCY, BAKALAN, KEPEL, PHONES, REASON, UNREADABLE, Handset, Stage, World
 from tests.town import picture
 
-Whose = st.integers(0, len(PHONES))
+Whose = range(len(PHONES) + 1)
 """Of the phones there are; one more than at first, for a clone."""
-Choice = st.integers(0, 11)
-Which = st.integers(0, 5)
-What = st.sampled_from(["push", "pull", "both", "both"])
-Limit = st.sampled_from([1, 2, 3, 500])
-Field = st.sampled_from(["title", "landmark", "address"])
+Choice = range(12)
+Which = range(6)
+What = ("push", "push", "pull", "both", "both")
+Limit = (1, 2, 3, 500)
+Field = ("title", "landmark", "address")
+FIELDS = (("title",), ("landmark",), ("title", "address"), ("landmark", "address"))
+
+Pair = (("siti", "lurah"), ("lurah", "siti"), ("staff", "camat"), ("camat", "staff"))
+"""Two who may both correct a problem: before it was accepted, and afterwards."""
 
 FATES = ("good", "good", "request lost", "answer lost", "twice", "late", "late", "killed")
 
@@ -217,6 +223,24 @@ SAID_OF_PART: dict[str, dict[str, Any]] = {
 }
 
 
+LOST = ("good", "good", "good", "twice", "answer lost", "late", "killed")
+READERS = ("siti", "budi", "lurah", "staff", "camat")
+"""Whoever sees all of Bakalan."""
+ELSEWHERE = (None, "35.75.03.1001", "35.75.03.1006", "35.75.03.1009")
+"""Kelurahan of the same kecamatan in which little happens."""
+
+HAPPENINGS: list[tuple[Callable[..., None], Mapping[str, Sequence[Any]]]] = []
+"""Acts and plays, each as often as it weighs, with what their arguments may be."""
+
+
+def may_happen(weight: int, **given: Sequence[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def note(happening: Callable[..., None]) -> Callable[..., None]:
+        HAPPENINGS.extend([(happening, given)] * weight)
+        return happening
+
+    return note
+
+
 class Machine(RuleBasedStateMachine):
     """Acts and plays; when all is done, quiet, and everything is checked."""
 
@@ -226,55 +250,64 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.world = World(self.stage)
         self.acts = Acts(self.world)
-        self._is_whole = True
+        self._happened = 0
 
     def teardown(self) -> None:
         try:
-            if self._is_whole:
-                self.world.quiet(self.acts.settle)
+            self.world.quiet(self.acts.settle)
         finally:
             self.world.close()
 
+    @rule(number=st.integers(0, 2**32 - 1))
+    def something_happens(self, number: int) -> None:
+        """Drawn evenly: left to itself, Hypothesis would rather repeat what it has seen."""
+        chance = random.Random(f"{number} {self._happened}")
+        self._happened += 1
+        happening, given = chance.choice(HAPPENINGS)
+        arguments = {name: chance.choice(values) for name, values in given.items()}
+        hypothesis.note(f"{happening.__name__} {arguments}")
+        happening(self, **arguments)
+
     # -- acts --------------------------------------------------------------------------------------------------------
 
-    @rule(who=Whose)
+    @may_happen(1, who=Whose)
     def reports(self, who: int) -> None:
         self.world.report(self.acts.phone(who))
 
-    @rule(who=Whose, which=Which, fields=st.lists(Field, min_size=1, max_size=2, unique=True), plain=st.booleans())
-    def edits(self, who: int, which: int, fields: list[str], plain: bool) -> None:
+    @may_happen(1, who=Whose, which=Which, fields=FIELDS, plain=(False, True))
+    def edits(self, who: int, which: int, fields: tuple[str, ...], plain: bool) -> None:
         self.acts.edit(who, self.acts.problem(who, which), fields, plain=plain)
 
-    @rule(who=Whose, which=Which, photo=st.booleans())
+    @may_happen(1, who=Whose, which=Which, photo=(False, True))
     def remarks(self, who: int, which: int, photo: bool) -> None:
         self.acts.remark(who, self.acts.problem(who, which), photo=photo)
 
-    @rule(who=Whose, choice=Choice)
+    @may_happen(1, who=Whose, choice=Choice)
     def steps(self, who: int, choice: int) -> None:
         self.acts.step(who, choice)
 
-    @rule(who=Whose, choice=Choice, which=Which)
+    @may_happen(1, who=Whose, choice=Choice, which=Which)
     def errs(self, who: int, choice: int, which: int) -> None:
         self.acts.wrong(who, choice, self.acts.problem(who, which))
 
-    @rule(who=Whose, what=What, fate=st.sampled_from(FATES), limit=Limit, statement=st.integers(2, 12))
+    @may_happen(1, who=Whose, what=What, fate=FATES, limit=Limit, statement=range(2, 13))
     def exchanges(self, who: int, what: str, fate: str, limit: int, statement: int) -> None:
         self.acts.exchange(who, what, fate, limit, statement)
 
-    @rule(who=Whose, which=Which)
+    @may_happen(1, who=Whose, which=Which)
     def answer_comes_late(self, who: int, which: int) -> None:
         self.acts.late(who, which)
 
-    @rule(who=Whose)
+    @may_happen(1, who=Whose)
     def syncs(self, who: int) -> None:
         self.acts.sync(who)
 
-    @rule(hours=st.sampled_from([1, 30, 24 * 8, 24 * 31, 24 * 95]))
+    @may_happen(1, hours=(1, 30, 24 * 8, 24 * 31, 24 * 95))
     def time_passes(self, hours: int) -> None:
         self.world.clock.advance(timedelta(hours=hours))
         self.world.round()
 
-    @rule(who=Whose, restored=st.booleans())
+    @may_happen(1, who=Whose, restored=(False, True))
     def phone_is_copied(self, who: int, restored: bool) -> None:
         handset = self.acts.phone(who)
         if restored and handset.copy is not None:
@@ -282,16 +315,16 @@ class Machine(RuleBasedStateMachine):
         else:
             self.world.back_up_phone(handset)
 
-    @rule(who=Whose)
+    @may_happen(1, who=Whose)
     def phone_is_cloned(self, who: int) -> None:
         self.world.clone(self.acts.phone(who))
 
-    @rule(restored=st.booleans())
+    @may_happen(1, restored=(False, True))
     def server_is_copied(self, restored: bool) -> None:
         if not (restored and self.world.restore_server()):
             self.world.back_up_server()
 
-    @rule(who=st.sampled_from(["siti", "budi", "neighbour"]), what=st.integers(0, 3))
+    @may_happen(1, who=("siti", "budi", "neighbour"), what=range(4))
     def rights_change(self, who: str, what: int) -> None:
         handset = self.acts.phone(who)
         match what:
@@ -304,29 +337,31 @@ class Machine(RuleBasedStateMachine):
             case 3:
                 self.world.revoke_device(handset)
 
-    @rule(who=Whose)
+    @may_happen(1, who=Whose)
     def logs_in_again(self, who: int) -> None:
         self.world.log_in(self.acts.phone(who))
 
-    @rule()
+    @may_happen(1)
     def somebody_decides(self) -> None:
         self.acts.settle()
 
     # -- plays -------------------------------------------------------------------------------------------------------
 
-    @rule(one=Whose, other=Whose, ones=Field, others=Field, photo=st.booleans())
-    def two_correct_the_same(self, one: int, other: int, ones: str, others: str, photo: bool) -> None:
-        acts = self.acts
+    @may_happen(2, pair=Pair, ones=Field, others=Field, photo=(False, True), fate=FATES)
+    def two_correct_the_same(self, pair: tuple[str, str], ones: str, others: str, photo: bool, fate: str) -> None:
+        acts, (one, other) = self.acts, pair
         problem = acts.report_online("siti")
+        if "camat" in pair:
+            acts.hand_over(problem)
         acts.sync(one, other)
         acts.edit(one, problem, [ones, "title"])
         acts.edit(other, problem, [others, "landmark"])
         acts.remark(other, problem, photo=photo)
-        acts.exchange(one, "both", "answer lost")
-        acts.exchange(other, "push")
+        acts.exchange(one, "both", fate)
+        acts.exchange(other, "push", fate)
         acts.exchange(one, "both")
 
-    @rule(first=st.sampled_from([BAKALAN, KEPEL]), who=st.sampled_from(["camat", "staff", "lurah"]), limit=Limit)
+    @may_happen(2, first=(BAKALAN, KEPEL), who=("camat", "staff", "lurah"), limit=Limit)
     def a_problem_is_moved(self, first: str, who: str, limit: int) -> None:
         acts = self.acts
         problem = acts.report_online("siti")
@@ -340,7 +375,7 @@ class Machine(RuleBasedStateMachine):
         acts.exchange(who, "pull", "good", limit)
         acts.late(who)
 
-    @rule(who=st.sampled_from(["camat", "staff"]), limit=Limit)
+    @may_happen(2, who=("camat", "staff"), limit=Limit)
     def an_answer_comes_after_a_move(self, who: str, limit: int) -> None:
         acts = self.acts
         acts.sync(who)
@@ -351,7 +386,7 @@ class Machine(RuleBasedStateMachine):
         acts.sync(who)
         acts.late(who)
 
-    @rule(back=st.booleans())
+    @may_happen(2, back=(False, True))
     def an_agency_loses_its_part(self, back: bool) -> None:
         acts = self.acts
         problem = acts.report_online("lurah")
@@ -365,33 +400,33 @@ class Machine(RuleBasedStateMachine):
             acts.world.say("camat", str(problem), "assign", lead=AGENCY)
             acts.exchange("officer", "pull")
 
-    @rule(
-        who=Whose,
-        other=Whose,
-        what=What,
-        fate=st.sampled_from(FATES),
-        online=st.booleans(),
-        statement=st.integers(2, 12),
-    )
-    def the_server_is_set_back(self, who: int, other: int, what: str, fate: str, online: bool, statement: int) -> None:
+    @may_happen(3, who=Whose, other=Whose, what=What, fate=LOST, online=ELSEWHERE, busy=(False, True))
+    def the_server_is_set_back(
+        self, who: int, other: int, what: str, fate: str, online: str | None, busy: bool
+    ) -> None:
         acts, world = self.acts, self.world
+        problem = acts.report_online("siti")
         acts.sync(who)
         acts.exchange(other, "both")
         world.back_up_server()
-        world.report(acts.phone(who))
-        acts.remark(who, acts.problem(who, 0))
-        acts.exchange(who, what, fate, 500, statement)
-        if online:
-            problem = acts.report_online("lurah")
-            acts.hand_over(problem)
+        for _ in range(2):
+            acts.remark(who, problem)
+        acts.exchange(who, what, fate)
+        if online is not None:
+            lost = acts.report_online("lurah")
+            acts.hand_over(lost)
+            acts.move(lost, online)
             acts.sync(other, "officer")
         if world.restore_server():
+            for _ in range(6 if busy else 0):
+                acts.report_online("lurah")
+            acts.remark(who, problem)
+            acts.remark(who, problem)
             acts.exchange(who, "push")
-            world.report(acts.phone(other))
             acts.exchange(other, what)
             acts.late(who)
 
-    @rule(who=Whose, choice=Choice, behind=st.integers(1, 2), late=st.booleans())
+    @may_happen(2, who=Whose, choice=Choice, behind=range(1, 3), late=(False, True))
     def a_step_is_refused(self, who: int, choice: int, behind: int, late: bool) -> None:
         acts = self.acts
         problem = acts.problem(who, choice)
@@ -403,7 +438,7 @@ class Machine(RuleBasedStateMachine):
         acts.exchange(who, "push", "answer lost" if late else "good")
         acts.exchange(who, "both")
 
-    @rule(who=st.sampled_from(["staff", "camat"]), fate=st.sampled_from(["answer lost", "late", "killed"]))
+    @may_happen(2, who=("staff", "camat"), fate=("answer lost", "late", "killed"))
     def the_kecamatan_does_not_get_it(self, who: str, fate: str) -> None:
         acts = self.acts
         acts.report_online("siti")
@@ -411,20 +446,23 @@ class Machine(RuleBasedStateMachine):
         acts.exchange("lurah", "pull")
         acts.late(who)
 
-    @rule(who=Whose, name=st.sampled_from(["lurah", "staff"]), statement=st.integers(1, 14))
+    @may_happen(2, who=READERS, name=("lurah", "staff"), statement=range(3, 7))
     def somebody_writes_meanwhile(self, who: int, name: str, statement: int) -> None:
         acts = self.acts
-        problem = acts.report_online("lurah")
-        if name == "staff":
-            acts.hand_over(problem)
-        acts.amid(who, statement, name, problem)
+        for more in range(4):
+            problem = acts.report_online("lurah")
+            if name == "staff":
+                acts.hand_over(problem)
+            acts.amid(who, statement + more, name, problem)
 
-    @rule(who=st.sampled_from(["camat", "lurah", "officer"]), days=st.sampled_from([401, 500]))
-    def away_for_more_than_a_year(self, who: str, days: int) -> None:
+    @may_happen(2, who=("lurah", "officer", "siti"), days=(401, 500), more=(False, True))
+    def away_for_more_than_a_year(self, who: str, days: int, more: bool) -> None:
         """Marks of what has gone are swept meanwhile."""
         acts = self.acts
         problem = acts.report_online("lurah")
         acts.hand_over(problem)
+        if more:
+            acts.hand_over(acts.report_online("lurah"))
         acts.sync(who)
         acts.revoke_part(problem)
         acts.move(problem, KEPEL)
@@ -433,7 +471,16 @@ class Machine(RuleBasedStateMachine):
         sweep_gone(self.world.house)
         acts.exchange(who, "pull")
 
-    @rule(who=st.sampled_from(["siti", "budi", "neighbour"]), how=st.integers(0, 2))
+    @may_happen(2, who=Whose, what=What, statement=range(1, 31))
+    def the_app_is_killed(self, who: int, what: str, statement: int) -> None:
+        """While it stores what came."""
+        acts = self.acts
+        for more in range(3):
+            acts.report_online("lurah")
+            acts.remark(who, acts.problem(who, 0))
+            acts.exchange(who, what, "killed", 500, statement + 5 * more)
+
+    @may_happen(2, who=("siti", "budi", "neighbour"), how=range(3))
     def somebody_changes_posts(self, who: str, how: int) -> None:
         acts, world = self.acts, self.world
         handset = acts.phone(who)
@@ -448,7 +495,7 @@ class Machine(RuleBasedStateMachine):
         acts.edit(who, problem, ["title"])
         acts.exchange(who, "both")
 
-    @rule(who=Whose, fate=st.sampled_from(FATES), limit=Limit, statement=st.integers(2, 12))
+    @may_happen(2, who=Whose, fate=FATES, limit=Limit, statement=range(2, 13))
     def many_pages(self, who: int, fate: str, limit: int, statement: int) -> None:
         acts = self.acts
         for _ in range(3):

@@ -134,7 +134,7 @@ class View:
         self.parts: dict[UUID, list[tuple[str, AssignmentState]]] = defaultdict(list)
         for problem, agency, state in session.execute(select(*_PART).order_by(col(AssignmentRow.sequence))):  # type: ignore[call-overload]  # the same
             self.parts[problem].append((agency, state))
-        self.posts = {each.id: each for each in session.scalars(select(Post))}
+        self.posts: dict[UUID, Any] = {row.id: row for row in session.execute(select(*Post.__table__.c))}  # type: ignore[attr-defined]  # SQLModel hides it
         self.delivered: dict[str, int] = {}
         for log, position in session.execute(select(col(Delivery.log), col(Delivery.position))):
             self.delivered[log] = max(self.delivered.get(log, 0), position)
@@ -540,7 +540,7 @@ def check_turns(
             refused[kept.account_id, kept.device_id, kept.problem_id].append(kept)
     for each in book.operations:
         row = taken.get(each.id)
-        if row is None or each.is_remark:
+        if row is None or each.is_remark or each.verb == "report":
             continue
         for kept in refused[row.account_id, row.device_id, each.problem]:
             for fact in effects[each.id].own:
