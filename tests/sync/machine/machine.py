@@ -104,7 +104,7 @@ class Acts:
 
     # -- the line ----------------------------------------------------------------------------------------------------
 
-    def exchange(self, who: int | str, what: str, fate: str = "good", limit: int = 500, statement: int = 3) -> None:
+    def exchange(self, who: int | str, what: str, fate: str = "good", limit: int = 500, percent: int = 60) -> None:
         handset, world = self.phone(who), self.world
         request = world.request(handset, what, limit)
         if request is None or fate == "request lost":
@@ -120,7 +120,7 @@ class Acts:
             case "late":
                 handset.drawer.append((request, answer))
             case "killed":
-                world.crash(handset, request, answer, statement)
+                world.crash(handset, request, answer, percent)
 
     def late(self, who: int | str, which: int = 0) -> None:
         """An answer arrives after all, whichever: they overtake each other."""
@@ -290,9 +290,9 @@ class Machine(RuleBasedStateMachine):
     def errs(self, who: int, choice: int, which: int) -> None:
         self.acts.wrong(who, choice, self.acts.problem(who, which))
 
-    @may_happen(1, who=Whose, what=What, fate=FATES, limit=Limit, statement=range(2, 13))
-    def exchanges(self, who: int, what: str, fate: str, limit: int, statement: int) -> None:
-        self.acts.exchange(who, what, fate, limit, statement)
+    @may_happen(1, who=Whose, what=What, fate=FATES, limit=Limit, percent=range(100))
+    def exchanges(self, who: int, what: str, fate: str, limit: int, percent: int) -> None:
+        self.acts.exchange(who, what, fate, limit, percent)
 
     @may_happen(1, who=Whose, which=Which)
     def answer_comes_late(self, who: int, which: int) -> None:
@@ -426,23 +426,30 @@ class Machine(RuleBasedStateMachine):
             acts.exchange(other, what)
             acts.late(who)
 
-    @may_happen(2, who=Whose, choice=Choice, behind=range(1, 3), late=(False, True))
-    def a_step_is_refused(self, who: int, choice: int, behind: int, late: bool) -> None:
+    @may_happen(2, who=("siti", "lurah", "camat"), kind=(1, 2, 4), new=(False, True), behind=(1, 2), fate=LOST)
+    def a_step_is_refused(self, who: str, kind: int, new: bool, behind: int, fate: str) -> None:
+        """A step that nobody will do, or a report; and more behind it."""
         acts = self.acts
-        problem = acts.problem(who, choice)
-        if choice % 2:
-            problem = self.world.report(acts.phone(who), category="tidak-ada" if choice % 3 else "lampu-jalan")
-        acts.wrong(who, choice, problem)
+        problem = acts.report_online("siti")
+        if who == "camat":
+            acts.hand_over(problem)
+        acts.sync(who)
+        if new:
+            problem = self.world.report(acts.phone(who), category="tidak-ada")
+        else:
+            acts.wrong(who, kind, problem)
         for _ in range(behind):
             acts.edit(who, problem, ["landmark"])
-        acts.exchange(who, "push", "answer lost" if late else "good")
+        acts.remark(who, problem)
+        acts.exchange(who, "push", fate)
+        acts.edit(who, problem, ["address"])
         acts.exchange(who, "both")
 
     @may_happen(2, who=("staff", "camat"), fate=("answer lost", "late", "killed"))
     def the_kecamatan_does_not_get_it(self, who: str, fate: str) -> None:
         acts = self.acts
         acts.report_online("siti")
-        acts.exchange(who, "pull", fate, 500, 4)
+        acts.exchange(who, "pull", fate)
         acts.exchange("lurah", "pull")
         acts.late(who)
 
@@ -471,14 +478,14 @@ class Machine(RuleBasedStateMachine):
         sweep_gone(self.world.house)
         acts.exchange(who, "pull")
 
-    @may_happen(2, who=Whose, what=What, statement=range(1, 31))
-    def the_app_is_killed(self, who: int, what: str, statement: int) -> None:
+    @may_happen(2, who=READERS, what=("pull", "both"), percent=range(100))
+    def the_app_is_killed(self, who: str, what: str, percent: int) -> None:
         """While it stores what came."""
         acts = self.acts
         for more in range(3):
             acts.report_online("lurah")
             acts.remark(who, acts.problem(who, 0))
-            acts.exchange(who, what, "killed", 500, statement + 5 * more)
+            acts.exchange(who, what, "killed", 500, (percent + 20 * more) % 100)
 
     @may_happen(2, who=("siti", "budi", "neighbour"), how=range(3))
     def somebody_changes_posts(self, who: str, how: int) -> None:
@@ -495,11 +502,11 @@ class Machine(RuleBasedStateMachine):
         acts.edit(who, problem, ["title"])
         acts.exchange(who, "both")
 
-    @may_happen(2, who=Whose, fate=FATES, limit=Limit, statement=range(2, 13))
-    def many_pages(self, who: int, fate: str, limit: int, statement: int) -> None:
+    @may_happen(2, who=Whose, fate=FATES, limit=Limit, percent=range(100))
+    def many_pages(self, who: int, fate: str, limit: int, percent: int) -> None:
         acts = self.acts
         for _ in range(3):
             acts.report_online("lurah")
         for _ in range(2):
-            acts.exchange(who, "pull", fate, min(limit, 2), statement)
+            acts.exchange(who, "pull", fate, min(limit, 2), percent)
         acts.exchange(who, "pull", "good", min(limit, 2))

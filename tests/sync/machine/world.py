@@ -398,8 +398,8 @@ class World:
         if handset.who.actor.kind in (PostKind.STAFF, PostKind.CAMAT):
             self.book.held.setdefault(handset.key, set()).update(documents_held(handset.phone.store))
 
-    def crash(self, handset: Handset, request: Request, answer: dict[str, Any] | Refused, statement: int) -> None:
-        """The app is killed while it stores an answer, and starts again with what lay on the disk at that statement."""
+    def crash(self, handset: Handset, request: Request, answer: dict[str, Any] | Refused, percent: int) -> None:
+        """The app is killed while it stores an answer, and starts again with what lay on the disk by then."""
         disks: list[Path] = []
         connection = handset.phone.store.connection
         connection.set_trace_callback(lambda _: disks.append(self.copied(handset)))
@@ -408,7 +408,7 @@ class World:
         finally:
             connection.set_trace_callback(None)
         if disks and not isinstance(answer, Revoked):
-            self.reopen(handset, disks[statement % len(disks)])
+            self.reopen(handset, disks[len(disks) * percent // 100])
 
     def sync(self, handset: Handset, page: int = 500) -> None:
         """A whole sync over a good line, as the app does it."""
