@@ -21,9 +21,10 @@ from tests.sync.machine.mutants import PHONE, SERVER, Mutant
 from tests.sync.machine.oracle import Broken
 from tests.sync.machine.world import Stage
 
-SEEDS = (1, 2, 3)
+SEEDS = [int(each) for each in os.environ.get("SYNC_SEEDS", "1,2,3").split(",")]
 EXAMPLES = int(os.environ.get("SYNC_EXAMPLES", "30")) // len(SEEDS)
-POSTGRESQL_EXAMPLES = 4
+POSTGRESQL_EXAMPLES = EXAMPLES // 3
+"""Under the first seed; a PostgreSQL is not set back here."""
 MUTANT_EXAMPLES = 60
 """Far more than any needs."""
 
