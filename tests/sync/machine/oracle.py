@@ -21,7 +21,7 @@ from app.problems.lifecycle.record import Problem
 from app.problems.lifecycle.steps import PART_STEPS, STEPS, WORK_GOES_ON
 from app.problems.models import AssignmentRow, ProblemRow
 from app.problems.words import AssignmentState, AssignmentVerb, State, Verb
-from app.sync.models import Delivery, Proposal, Quarantined, SyncDevice, SyncOperation
+from app.sync.models import Delivery, Proposal, Quarantined, SyncOperation
 from app.sync.words import Outcome, Settlement
 
 KEPT_AFTER_END = timedelta(days=90)
@@ -128,20 +128,17 @@ _PART = (AssignmentRow.problem_id, AssignmentRow.agency_code, AssignmentRow.stat
 class View:
     """The problems as the tables have them now, and who may see which."""
 
-    def __init__(self, session: Session, now: datetime) -> None:
+    def __init__(self, session: Session, now: datetime, people: Iterable[UUID]) -> None:
         self.now = now
         self.problems: dict[UUID, Any] = {row.id: row for row in session.execute(select(*_PROBLEM))}  # type: ignore[call-overload]  # columns, which it types as values
         self.parts: dict[UUID, list[tuple[str, AssignmentState]]] = defaultdict(list)
         for problem, agency, state in session.execute(select(*_PART).order_by(col(AssignmentRow.sequence))):  # type: ignore[call-overload]  # the same
             self.parts[problem].append((agency, state))
-        self.posts: dict[UUID, Any] = {row.id: row for row in session.execute(select(*Post.__table__.c))}  # type: ignore[attr-defined]  # SQLModel hides it
+        taking_part = select(*Post.__table__.c).where(col(Post.account_id).in_(people))  # type: ignore[attr-defined]  # SQLModel hides it
+        self.posts: dict[UUID, Any] = {row.id: row for row in session.execute(taking_part)}
         self.delivered: dict[str, int] = {}
         for log, position in session.execute(select(col(Delivery.log), col(Delivery.position))):
             self.delivered[log] = max(self.delivered.get(log, 0), position)
-        self.revoked = {
-            each.account_id: each.id
-            for each in session.scalars(select(SyncDevice).where(col(SyncDevice.revoked_at).is_not(None)))
-        }
 
     def is_held(self, post: UUID, account: UUID, at: datetime | None = None) -> bool:
         held, moment = self.posts.get(post), at or self.now
