@@ -189,6 +189,7 @@ class World:
         event.listen(self.house.database.engine, "after_cursor_execute", self._lie_in_wait)
         for name in PHONES:
             self.handsets.append(self._handset(name, stage.people[name]))
+        self._made = len(PHONES)  # whoever made their ids, nobody is given one of them again
 
     @property
     def house(self) -> House:
@@ -570,7 +571,10 @@ class World:
 
     @staticmethod
     def _unsent(handset: Handset) -> list[Waiting]:
-        return [each for each in handset.phone.outbox() if each.verb not in UNREADABLE]
+        """What waits, but for what no server can read and the steps behind that, which stay with it."""
+        waiting = handset.phone.outbox()
+        stuck = {each.problem for each in waiting if each.verb in UNREADABLE}
+        return [each for each in waiting if each.problem not in stuck]
 
     def _sync_all(self, handset: Handset) -> None:
         """Under each post that is held; phone and server both count, and count the same."""
@@ -597,7 +601,7 @@ class World:
 
 
 UNREADABLE = ("tidak ada",)
-"""Verbs that no server can even read: such an operation stays on its phone, with the reason."""
+"""Verbs that no server can read: such an operation stays on its phone, with the reason and with the steps behind it."""
 
 
 class _Exchange(Sync):
