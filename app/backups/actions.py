@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, insert, literal, select, update
 from sqlmodel import Session
 
+from app.areas.models import Area
+from app.areas.words import Level
 from app.backups.archive import DATABASE, KEYS, PHOTOS, Archive, Manifest, Tell, opened, settle, written
 from app.backups.databases import Copy, alone, copy_database, put_postgresql, sqlite_draft
 from app.evidence.actions import store_of
@@ -249,7 +251,17 @@ def _leave_out_numbers(database: Database, manifest: Manifest, now: datetime, fi
     )
 
     def unit(session: Session) -> None:
+        session.execute(_BEGINNING)  # of a kelurahan that had none yet, numbers may have been spoken too
         session.execute(update(heads).values(next_number=heads.c.next_number + NUMBERS_LEFT_OUT))
         session.add(noted)
 
     database.perform(unit)
+
+
+_AREAS, _HEADS = table_of(Area), table_of(LogHead)
+_BEGINNING = insert(_HEADS).from_select(
+    ["log", "position", "next_number", "floor"],
+    select(_AREAS.c.code, literal(0), literal(1), literal(0)).where(
+        _AREAS.c.level == Level.VILLAGE, _AREAS.c.code.not_in(select(_HEADS.c.log))
+    ),
+)

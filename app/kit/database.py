@@ -76,9 +76,13 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """A read whose statements all see the same moment: what one of them leaves out, no other has moved past."""
+        """A read whose statements all see the same moment: what one of them leaves out, no other has moved past.
+
+        It ends like a write, because a driver that rolls back forgets the statements that it has prepared.
+        """
         with self._translated(), self._surveying.connect() as connection, self._session(connection) as session:
             yield session
+            session.commit()
 
     @contextmanager
     def write(self, edition: str | None = None) -> Iterator[Session]:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlmodel import Session, SQLModel, col
 
 from app.agencies.actions import teach
@@ -82,6 +82,10 @@ class Intent:
     """Why it cannot be done, where that is known already: it only makes others wait."""
     for_author: bool = False
     """Whether whoever recorded the problem may do it, whatever posts they hold by now."""
+    unseen: bool = False
+    """Whether it needs no sight of the problem: somebody takes back what they sent themselves."""
+    claim: UUID | None = None
+    """An id that only one intent of a call may use up."""
     rows: tuple[SQLModel, ...] = ()
     """Rows of other rooms that are to be written with it, such as a photo that is still awaited."""
 
@@ -199,6 +203,7 @@ class _Desk:
         self._draft = Draft(work, heads)
         self._added: list[Any] = []
         self._links: dict[tuple[UUID, UUID], str] = {}
+        self._claimed: set[UUID | None] = set()
         self._left: dict[tuple[str, UUID], int] = {}
         """The positions at which problems left a log."""
         session = work.session
@@ -254,7 +259,7 @@ class _Desk:
             raise Held
         if isinstance(intent.said, ReportIn):
             return Done(self._report(intent, intent.said))
-        if problem is None or not (is_own or self._sees(problem)):
+        if problem is None or not (is_own or intent.unseen or self._sees(problem)):
             raise ProblemNotFound
         if intent.expected_version is not None and intent.expected_version != problem.version:
             raise VersionMismatch(version=problem.version)
@@ -271,6 +276,9 @@ class _Desk:
                 facts = merge.facts(problem, context, intent.proposal_id, intent.base)
             else:
                 facts = decide(problem, intent.said, context)
+        if intent.claim is not None and intent.claim in self._claimed:
+            raise IdReused
+        self._claimed.add(intent.claim)
         self._added += intent.rows
         return Done(self._note(problem, facts, intent, context), merge)
 
@@ -660,7 +668,7 @@ def attach(
         if owned.problem_id != problem_id:
             raise IdReused
         return photo_out(owned, photo)
-    known = select(col(Photo.id)).where(col(Photo.sha256) == prepared.sha256).limit(1)
+    known = select(col(Photo.id)).where(col(Photo.sha256) == prepared.sha256, col(Photo.id) != photo.id).limit(1)
     seen_before = work.session.scalar(known) is not None
     work.session.flush()
     said = AttachIn(photo=photo.id, base=base, seen_before=seen_before)
@@ -689,7 +697,10 @@ def note_reading(house: House, shown: ProblemOut) -> None:
     with suppress(Busy, Again), house.database.write() as session:  # a note missed is made the next time
         statement = resolving_insert(session, Reading).values(row)
         moved = {name: statement.excluded[name] for name in ("log", "position", "at")}
-        session.connection().execute(statement.on_conflict_do_update(index_elements=["problem_id"], set_=moved))
+        news = or_(col(Reading.log) != statement.excluded.log, col(Reading.position) < statement.excluded.position)
+        session.connection().execute(
+            statement.on_conflict_do_update(index_elements=["problem_id"], set_=moved, where=news)
+        )
 
 
 # -- the system's rounds ---------------------------------------------------------------------------------------------

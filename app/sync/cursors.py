@@ -46,20 +46,24 @@ def read(text: str) -> Cursor:
     return Cursor(int(position), check[:_HALF], check[_HALF:])
 
 
-def written(log: str, position: int, standing: Standing | None, actor: Actor) -> str:
-    """The cursor of a position, given the fact that stands there."""
-    return f"{position}.{_fact(log, position, standing)}{_view(actor)}"
+def written(log: str, position: int, floor: int, standing: Standing | None, actor: Actor) -> str:
+    """The cursor of a position, given the fact that stands there.
+
+    Below the floor it also says under which floor the reading goes on: one that began there misses no mark.
+    """
+    under = floor if position < floor else None
+    return f"{position}.{_fact(log, position, standing)}{_view(actor, under)}"
 
 
 def fault(cursor: Cursor, log: str, head: int, floor: int, standing: Standing | None, actor: Actor) -> Resync | None:
     """Why the log has to be read anew, if it has to be."""
     if cursor.position > head or cursor.fact != _fact(log, cursor.position, standing):
         return Resync.REWOUND
-    if cursor.view != _view(actor):
-        return Resync.VIEW
     if cursor.position < floor:
-        return Resync.FLOOR
-    return None
+        if cursor.view == _view(actor, floor):
+            return None
+        return Resync.FLOOR if cursor.view == _view(actor, None) else Resync.VIEW
+    return None if cursor.view == _view(actor, None) else Resync.VIEW
 
 
 def _fact(log: str, position: int, standing: Standing | None) -> str:
@@ -68,9 +72,9 @@ def _fact(log: str, position: int, standing: Standing | None) -> str:
     return _hashed(log, position, standing.subject, standing.version, standing.kind, standing.at.isoformat())
 
 
-def _view(actor: Actor) -> str:
+def _view(actor: Actor, floor: int | None) -> str:
     """The post itself is part of it: a row of its own for each time that somebody is appointed."""
-    return _hashed(actor.view, actor.post_id, policy.VERSION)
+    return _hashed(actor.view, actor.post_id, policy.VERSION, *([] if floor is None else [floor]))
 
 
 def _hashed(*parts: Any) -> str:

@@ -31,7 +31,6 @@ class Photos:
         known = self._known.get(said.photo)
         if said.photo in self._owned or (known and (known.account_id, known.sha256) != (account_id, said.sha256)):
             return IdReused(), ()
-        self._owned.add(said.photo)
         if known is not None:
             return None, ()
         return None, (await_photo(said.photo, said.sha256, said.size, account_id, now),)

@@ -225,7 +225,7 @@ class OperationIn(In):
     id: Annotated[UUID, Field(description="A UUIDv7. Sent again, it has effect once.")]
     problem: Annotated[UUID, Field(description="The problem; for `report` the id it is to have.")]
     assignment: Annotated[UUID | None, Field(description="For a verb of an agency's part.")] = None
-    verb: Annotated[str, Field(pattern=r"^[a-z_]{1,64}$", examples=["comment"])]
+    verb: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$", examples=["comment"])]
     post: Annotated[UUID, Field(description="The post it was done under.")]
     base: Annotated[Version, Field(description="Version of the problem that the device knew; 0 for a report.")] = 0
     at: Annotated[Timestamp, Field(description="When, by the device's clock.")]
@@ -360,8 +360,8 @@ class ProposalOut(Out):
 
     id: UUID
     problem: UUID
-    number: str
-    log: str
+    number: Annotated[str | None, Field(description="Of the problem, for whoever may see it.")]
+    log: Annotated[str | None, Field(description="Where it lies, for whoever may see it.")]
     verb: str
     base: int
     yours: dict[str, JsonValue]
@@ -377,7 +377,7 @@ class ProposalOut(Out):
 class ComparedProposalOut(ProposalOut):
     """The same, field by field."""
 
-    version: Annotated[int, Field(description="Of the problem now.")]
+    version: Annotated[int | None, Field(description="Of the problem now, for whoever may see it.")]
     fields: list[ValueOut]
 
 
@@ -386,7 +386,7 @@ class QuarantinedOut(Out):
 
     id: UUID
     problem: UUID
-    number: Annotated[str | None, Field(description="Of the problem, where there is one.")]
+    number: Annotated[str | None, Field(description="Of the problem, where there is one and you may see it.")]
     assignment: UUID | None
     log: str | None
     verb: str

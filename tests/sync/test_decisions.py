@@ -153,6 +153,52 @@ async def test_what_waits_moves_along_with_its_problem(town: Town) -> None:
     assert listed["id"] == proposal
 
 
+async def test_what_an_agency_meant_for_itself_stays_there(town: Town) -> None:
+    officer, lurah = town.officer("PUPR"), town.lurah("Bakalan")
+    problem, phone = await lurah.report(), Phone(officer)
+    inside = phone.operation(problem, "comment", 1, text="Antar kita saja.", internal=True)
+    step = phone.operation(problem, "ask", 1, question="Di mana?")
+    assert await phone.outcomes(inside, step) == ["refused", "refused"]
+    (own,) = [each for each in town.good(await officer.get("/sync/quarantine"), 200)["items"] if each["verb"] != "ask"]
+    assert (own["data"]["text"], own["number"], own["log"]) == ("Antar kita saja.", None, None)
+    for who in (lurah, town.camat("Bugul Kidul"), town.mayor):
+        told = await who.get("/sync/quarantine")
+        assert [each["verb"] for each in town.good(told, 200)["items"]] == ["ask"]
+        assert "Antar kita" not in told.text
+
+
+async def test_who_sent_it_takes_it_back_though_they_no_longer_see_it(town: Town) -> None:
+    problem, proposal = await proposed(town)
+    operator, phone = town.operator("Bakalan"), Phone(town.operator("Bakalan"))
+    await town.lurah("Bakalan").step(problem, "forward")
+    move = {"area": town.kelurahan("Krampyangan"), "reason": "Letaknya di sana."}
+    await town.camat("Bugul Kidul").step(problem, "move", **move)
+    compared = town.good(await operator.get(f"/sync/proposals/{proposal}"), 200)
+    assert (compared["number"], compared["log"], compared["version"]) == (None, None, None)
+    assert {each["theirs"] for each in compared["fields"]} == {None}
+    assert "Saluran mampet" not in str(compared)
+    town.good(await operator.post(f"/sync/proposals/{proposal}/dismiss", {"reason": "Sudah tidak perlu."}), 200)
+    edit, behind = phone.operation(problem, "edit", 1, rt="001"), phone.operation(problem, "edit", 1, rw="002")
+    assert await phone.outcomes(edit, behind) == ["refused", "held"]
+    (kept,) = town.good(await operator.get("/sync/quarantine"), 200)["items"]
+    assert (kept["number"], kept["log"]) == (None, None)
+    town.good(await operator.post(f"/sync/quarantine/{kept['id']}/dismiss", {"reason": "Batal."}), 200)
+    assert await phone.outcomes(behind) == ["refused"], "judged anew"
+
+
+async def test_what_staff_recorded_wrongly_is_seen_in_the_kecamatan(town: Town) -> None:
+    phone = Phone(town.staff("Bugul Kidul"))
+    wrong = phone.report(category="tidak-ada", area="35.75.01.1001")
+    assert await phone.outcomes(wrong) == ["refused"]
+    camat = town.camat("Bugul Kidul")
+    (kept,) = town.good(await camat.get("/sync/quarantine"), 200)["items"]
+    assert kept["log"] == "35.75.03"
+    right = wrong["data"] | {"category": "saluran-tersumbat", "area": town.kelurahan("Bakalan")}
+    dismissed = await camat.post(f"/sync/quarantine/{kept['id']}/dismiss", {"reason": "Salah wilayah."})
+    assert town.good(dismissed, 200)["settlement"] == "dismissed"
+    assert await phone.outcomes(phone.operation(str(new_id()), "report", **right)) == ["applied"]
+
+
 async def test_an_unknown_one_is_not_found(town: Town) -> None:
     lurah = town.lurah("Bakalan")
     for path, code in (("proposals", "proposal_not_found"), ("quarantine", "quarantined_not_found")):

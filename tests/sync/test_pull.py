@@ -265,6 +265,25 @@ async def test_swept_marks_raise_the_floor(town: Town) -> None:
     assert (await pull(officer, behind["after"]))["resync"] == {}, "once is enough"
 
 
+async def test_a_reading_of_many_pages_under_a_floor_comes_to_its_end(town: Town) -> None:
+    lurah, camat = town.lurah("Bakalan"), town.camat("Bugul Kidul")
+    kept = {(await lurah.report())["id"] for _ in range(4)}
+    moved = await lurah.report()
+    await camat.step(moved, "move", area=town.kelurahan("Krampyangan"), reason="Letaknya di sana.")
+    town.clock.advance(timedelta(days=401))
+    assert sweep_gone(town.house) == 1
+    after: dict[str, str] = {}
+    seen: list[str] = []
+    for _ in range(6):
+        answer = await pull(lurah, after, limit=1)
+        assert answer["resync"] == {}
+        seen += versions(answer)
+        after |= answer["after"]
+        if not answer["more"]:
+            break
+    assert sorted(seen) == sorted(kept)
+
+
 async def test_what_ended_long_ago_is_not_sent(town: Town) -> None:
     operator = town.operator("Bakalan")
     problem, other = await operator.report(), await operator.report()

@@ -216,6 +216,59 @@ async def test_a_clock_of_another_age_is_told_so(town: Town, sent_at: str) -> No
     assert (answer["device"]["clock_wrong"], answer["pull"]["device"]["clock_wrong"]) == (True, True)
 
 
+@pytest.mark.parametrize("area", ["a\ud800b", "a\x00b", "35.75.99.9999", "", 7])
+async def test_no_area_is_too_strange_to_be_refused(town: Town, area: Any) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    strange, good = phone.report(), phone.report()
+    strange["data"]["area"] = area
+    body = json.dumps({"device": phone.device, "operations": [strange, good]})
+    headers = phone.who.headers | {"Content-Type": "application/json"}
+    answer = await town.client.post("/api/v1/sync/push", content=body, headers=headers)
+    assert [each["outcome"] for each in town.good(answer, 200)["outcomes"]] == ["refused", "applied"]
+    with town.house.database.read() as session:
+        assert session.scalars(select(col(Quarantined.log))).all() == [BAKALAN]
+
+
+async def test_the_longest_verb_is_kept(town: Town) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    strange = phone.operation(str(new_id()), "x" * 40) | {"assignment": str(new_id())}
+    assert await phone.outcomes(strange) == ["refused"]
+
+
+async def test_a_comment_that_came_online_before_harms_nobody(town: Town) -> None:
+    operator, phone = town.operator("Bakalan"), Phone(town.operator("Bakalan"))
+    problem = await operator.report()
+    remark = phone.operation(problem, "comment", 1, text="Sudah dicek.")
+    online = {"id": remark["id"], "text": "Sudah dicek."}
+    town.good(await operator.post(f"/problems/{problem['id']}/comments", online), 201)
+    assert await phone.outcomes(remark, phone.report()) == ["refused", "applied"]
+
+
+async def test_a_photo_that_waits_behind_one_report_is_free_for_another(town: Town) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    wrong, right = phone.report(category="tidak-ada"), phone.report()
+    photo = {"photo": str(new_id()), "sha256": "cd" * 32, "size": 1_000}
+    first, second = (phone.operation(each["problem"], "attach", 1, **photo) for each in (wrong, right))
+    assert await phone.outcomes(wrong, first, right, second) == ["refused", "held", "applied", "applied"]
+
+
+async def test_what_is_held_still_waits(town: Town) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    wrong = phone.report(category="tidak-ada")
+    behind = phone.operation(wrong["problem"], "withdraw", 1, reason="Salah catat.")
+    await phone.send(wrong, behind, pull={"device": phone.device})
+    (known,) = town.good(await phone.who.get("/sync/devices"), 200)["items"]
+    assert (known["waiting"], known["waiting_since"]) == (1, "2026-03-01T23:00:00Z")
+
+
+async def test_a_report_that_is_known_already_holds_nothing_up(town: Town) -> None:
+    phone = Phone(town.operator("Bakalan"))
+    report = phone.report()
+    twice = phone.operation(report["problem"], "report", **report["data"])
+    assert await phone.outcomes(report, twice) == ["applied", "refused"]
+    assert await phone.outcomes(phone.operation(report["problem"], "edit", 1, rt="001")) == ["applied"]
+
+
 async def test_a_server_that_was_set_back_says_how_far_it_knows(town: Town) -> None:
     phone = Phone(town.operator("Bakalan"))
     await phone.send(phone.report())

@@ -47,7 +47,7 @@ class Merge:
     said: BaseModel | None
     """What can be done as it was said; None where nothing is left to do."""
     is_merged: bool
-    """Others had changed something too, which stays."""
+    """Others had corrected something else meanwhile, which stays."""
     kept_back: Mapping[str, Any]
     """Values that others made otherwise: these are proposed."""
 
@@ -66,7 +66,7 @@ def merge(problem: Problem, said: BaseModel | None, changed: Set[str]) -> Merge:
     same = {name for name, value in meeting.items() if value_of(problem, name) == value}
     kept_back = {name: value for name, value in meeting.items() if name not in same}
     if not meeting:
-        return Merge(said, is_merged=bool(changed), kept_back={})
+        return Merge(said, is_merged=bool(wanted and changed), kept_back={})
     left = _only(said, wanted.keys() - meeting.keys())
     return Merge(left, is_merged=left is not None, kept_back=kept_back)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, JsonValue
 from sqlalchemy import bindparam, update
 from sqlmodel import col
 
-from app.areas.words import lies_in
+from app.areas.words import Level, level_of, lies_in
 from app.journal.actions import Draft, administration, lock
 from app.journal.facts import Author, Fact, Recorded
 from app.kit.columns import columns_of, table_of
@@ -64,7 +64,7 @@ def dismiss_proposal(work: Work[Actor], proposal_id: UUID, reason: str) -> Compa
     kept = decisions.proposal_seen(work, proposal_id)
     _settle(work, kept, Settlement.DISMISSED)
     said = fact("proposal_dismissed", {"reason": reason}, proposal=str(kept.id))
-    _perform(work, [_noted(kept.problem_id, said, sender=kept.account_id)])
+    _perform(work, [_noted(kept.problem_id, said, is_senders_own=kept.account_id == work.caller.account_id)])
     return decisions.read_proposal(work, proposal_id)
 
 
@@ -102,7 +102,7 @@ def dismiss(work: Work[Actor], operation_id: UUID, reason: str) -> QuarantinedOu
     _settle(work, kept, Settlement.DISMISSED)
     said = fact("operation_dismissed", {"reason": reason}, operation=str(kept.id), verb=kept.verb)
     if work.session.get(ProblemRow, kept.problem_id) is not None:
-        _perform(work, [_noted(kept.problem_id, said, sender=kept.account_id)])
+        _perform(work, [_noted(kept.problem_id, said, is_senders_own=kept.account_id == work.caller.account_id)])
     else:
         _note_without_problem(work, kept, said)
     return decisions.read_quarantined(work, operation_id)
@@ -126,17 +126,17 @@ def _perform(work: Work[Actor], intents: Sequence[Intent]) -> None:
             raise each
 
 
-def _noted(problem_id: UUID, said: Fact, *, sender: UUID | None = None, needs_right: bool = True) -> Intent:
+def _noted(problem_id: UUID, said: Fact, *, is_senders_own: bool = False, needs_right: bool = True) -> Intent:
     """The decision itself, by lurah or kecamatan; whoever sent it may take it back."""
 
     def decide(problem: Problem, context: Context) -> list[Fact]:
         actor = context.actor
         assert actor is not None, "a person decides"
-        if needs_right and actor.account_id != sender and not _MAY_SETTLE.holds(actor, problem, context.now):
+        if needs_right and not is_senders_own and not _MAY_SETTLE.holds(actor, problem, context.now):
             raise NotPermitted
         return [said]
 
-    return Intent(problem_id=problem_id, said=None, round=decide, in_turn=True)
+    return Intent(problem_id=problem_id, said=None, round=decide, in_turn=True, unseen=is_senders_own)
 
 
 def _note_without_problem(work: Work[Actor], kept: Quarantined, said: Fact) -> None:
@@ -145,7 +145,7 @@ def _note_without_problem(work: Work[Actor], kept: Quarantined, said: Fact) -> N
     inside = kept.log is not None and actor.area_code is not None and lies_in(kept.log, actor.area_code)
     if kept.account_id != actor.account_id and not (inside and _MAY_SETTLE.ever(actor.kind)):
         raise NotPermitted
-    if kept.log is None:
+    if kept.log is None or level_of(kept.log) is not Level.VILLAGE:
         administration(work, "operation.dismissed", str(kept.id), verb=kept.verb)
         return
     draft = Draft(work, lock(work.session, [kept.log]))
@@ -196,7 +196,7 @@ def follow_moves(work: Work[Any], recorded: Sequence[Recorded]) -> None:
 
 _MOVING = [
     update(table_of(table))
-    .where(columns_of(table).problem_id == bindparam("its_problem"))
+    .where(columns_of(table).problem_id == bindparam("its_problem"), columns_of(table).log.is_not(None))
     .values(log=bindparam("its_log"))
     for table in (Proposal, Quarantined)
 ]

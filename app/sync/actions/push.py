@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from sqlalchemy import bindparam, select, update
 from sqlmodel import col
 
+from app.agencies.queries import remembered_agencies
 from app.areas.models import Area
 from app.areas.queries import remembered as remembered_areas
-from app.areas.words import Level
+from app.areas.words import Level, is_code, lies_in
 from app.evidence.models import Photo
 from app.kit.columns import columns_of, table_of
 from app.kit.database import insert_rows, resolving_insert
@@ -24,7 +25,7 @@ from app.people.actors import Actor, Person
 from app.people.models import Post
 from app.people.queries import PasswordChangeRequired, PostNotHeld
 from app.problems.actions import Done, Held, Intent, perform_merging
-from app.problems.models import ProblemRow
+from app.problems.models import Comment, ProblemRow
 from app.problems.schemas.reports import AttachIn, CommentIn
 from app.problems.words import Verb
 from app.sync.actions.contact import told_by
@@ -167,8 +168,15 @@ class _Batch:
             col(Quarantined.problem_id).in_({each.problem for each in operations}),
             col(Quarantined.settlement).is_(None),
             col(Quarantined.verb).not_in((Verb.COMMENT, Verb.ATTACH)),
+            col(Quarantined.refusal)["code"].as_string() != IdReused.code,
         )
         return set(self._session.scalars(statement))
+
+    def _remarks(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the ids that a comment has already."""
+        if not ids:
+            return set()
+        return set(self._session.scalars(select(col(Comment.id)).where(col(Comment.id).in_(ids))))
 
     def _actors(self, operations: Sequence[OperationIn]) -> dict[UUID, tuple[Actor, bool]]:
         """Who acts under each post that is named, and whether the post is held now."""
@@ -196,6 +204,8 @@ class _Batch:
         actors = self._actors(new)
         said = {each.id: said_by(each) for each in new}
         photos = Photos(self._session, [each for each in said.values() if isinstance(each, AttachedIn)])
+        remarks = self._remarks([each.id for each in new if isinstance(said[each.id], CommentIn)])
+        said |= dict.fromkeys(remarks, IdReused())
         intents = [self._intent(each, said[each.id], actors.get(each.post), photos) for each in new]
         results = perform_merging(self._work, intents, self._stuck(new))
         done = [_Settled(*each) for each in zip(new, results, strict=True)]
@@ -203,7 +213,17 @@ class _Batch:
             device.accepted += not each.is_held
             each.outcome = _outcome(each.operation, each.result, device.accepted)
         self._write(done, {post: actor for post, (actor, _) in actors.items()})
-        numbered = {"account": device.account_id, "device": device.id, "number": device.accepted}
+        held = [each.operation for each in done if each.is_held]
+        device.waiting += len(held)
+        since = [*(each.at for each in held), *filter(None, [device.waiting_since])]
+        device.waiting_since = min(since, default=None)
+        numbered = {
+            "account": device.account_id,
+            "device": device.id,
+            "number": device.accepted,
+            "count": device.waiting,
+            "since": device.waiting_since,
+        }
         self._session.connection().execute(_NUMBERING, numbered)
         return {each.operation.id: each.outcome for each in done}
 
@@ -213,6 +233,7 @@ class _Batch:
         actor, is_held = post or (None, False)
         refusal = said if isinstance(said, Refusal) else None if is_held else PostNotHeld()
         rows: tuple[Photo, ...] = ()
+        claim = said.photo if isinstance(said, AttachedIn) else None
         if isinstance(said, AttachedIn):
             if refusal is None:
                 refusal, rows = photos.taken(said, self._me.account_id, self._work.now)
@@ -230,6 +251,7 @@ class _Batch:
             in_turn=not (is_remark and isinstance(said, Refusal)),
             refusal=self._refused.get(operation.id, refusal),
             for_author=actor is not None and isinstance(said, CommentIn) and operation.id not in self._refused,
+            claim=claim,
             rows=rows,
         )
 
@@ -296,19 +318,26 @@ class _Batch:
         }
 
     def _logs(self, refused: Sequence[OperationIn], actors: Mapping[UUID, Actor]) -> dict[UUID, str | None]:
-        """The kelurahan that each concerns: where the problem lies, where it was to lie, or whose the post is."""
+        """The area whose people see each: where the problem lies, or was to lie; else the sender's own."""
         statement = select(col(ProblemRow.id), col(ProblemRow.area_code)).where(
             col(ProblemRow.id).in_({each.problem for each in refused})
         )
         lying = dict(self._session.execute(statement).all())
         named = {each.id: str(each.data.get("area", "")) for each in refused}
-        posts = {each.post: actors[each.post].area_code for each in refused if each.post in actors}
-        areas = remembered_areas(self._session, {code for code in {*named.values(), *posts.values()} if code})
-        return {
-            each.id: lying.get(each.problem)
-            or next((code for code in (named[each.id], posts.get(each.post)) if _is_village(areas, code)), None)
-            for each in refused
-        }
+        areas = remembered_areas(self._session, {code for code in named.values() if is_code(code)})
+        agencies = remembered_agencies(
+            self._session, {each.agency_code for each in actors.values() if each.agency_code}
+        )
+        logs: dict[UUID, str | None] = {}
+        for each in refused:
+            actor = actors.get(each.post)
+            if actor is None or _is_of_another_side(each, actor):
+                continue
+            agency = agencies.get(actor.agency_code or "")
+            own = actor.area_code or (agency.city_code if agency else None)
+            inside = own is not None and _is_village(areas, named[each.id]) and lies_in(named[each.id], own)
+            logs[each.id] = lying.get(each.problem) or (named[each.id] if inside else own)
+        return {each.id: logs.get(each.id) for each in refused}
 
     # -- tell --------------------------------------------------------------------------------------------------------
 
@@ -363,8 +392,13 @@ def _outcome(operation: OperationIn, result: Done | Refusal, number: int | None)
     )
 
 
-def _is_village(areas: Mapping[str, Area], code: str | None) -> bool:
-    return code is not None and code in areas and areas[code].level is Level.VILLAGE
+def _is_village(areas: Mapping[str, Area], code: str) -> bool:
+    return code in areas and areas[code].level is Level.VILLAGE
+
+
+def _is_of_another_side(operation: OperationIn, actor: Actor) -> bool:
+    """A remark that an agency meant for itself: nobody else reads it, also where it was refused."""
+    return actor.kind.in_agency and operation.verb == Verb.COMMENT and bool(operation.data.get("internal"))
 
 
 _OWN_POSTS: Any = select(*_POSTS).where(
@@ -373,7 +407,7 @@ _OWN_POSTS: Any = select(*_POSTS).where(
 _NUMBERING = (
     update(table_of(SyncDevice))
     .where(_DEVICES.account_id == bindparam("account"), _DEVICES.id == bindparam("device"))
-    .values(accepted=bindparam("number"))
+    .values(accepted=bindparam("number"), waiting=bindparam("count"), waiting_since=bindparam("since"))
 )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.engine import CursorResult
 from sqlmodel import Session, col
 
@@ -34,9 +34,8 @@ def sweep_gone(house: House) -> int:
             .scalar_subquery()
         )
         connection = session.connection()
-        connection.execute(
-            update(LogHead).where(col(LogHead.log).in_(heads)).values(floor=func.coalesce(highest, LogHead.floor))
-        )
+        raised = case((highest > col(LogHead.floor), highest), else_=col(LogHead.floor))
+        connection.execute(update(LogHead).where(col(LogHead.log).in_(heads)).values(floor=raised))
         swept: CursorResult[tuple[()]] = connection.execute(delete(Sight).where(col(Sight.log).in_(heads), *old))
         return swept.rowcount
 

@@ -9,11 +9,13 @@ from sqlalchemy import ColumnElement, false, or_, select
 from sqlmodel import Session, col
 
 from app.areas.queries import within
+from app.areas.words import lies_in
 from app.journal.models import Entry
 from app.kit.house import Work
 from app.kit.paging import Page, Slice
 from app.kit.refusals import NotFound
 from app.people.actors import Actor
+from app.problems import policy
 from app.problems.lifecycle.merging import CORRECTING, fields_of, value_of
 from app.problems.models import ProblemRow
 from app.problems.queries.aggregate import load, refold
@@ -37,16 +39,16 @@ def proposals(work: Work[Actor], slicing: Slice, area: str | None, *, settled: b
     """Proposals of the caller's area, and their own, newest first: those that wait, or those that were settled."""
     rows = _list(work, slicing, Proposal, area, settled=settled)
     shown, after = slicing.cut(rows, "received_at", "id")
-    numbers = _numbers(work.session, shown)
-    return Page(items=[proposal_out(each, numbers) for each in shown], next=after)
+    numbers = _numbers(work, shown)
+    return Page(items=[proposal_out(each, numbers, work.caller) for each in shown], next=after)
 
 
 def quarantine(work: Work[Actor], slicing: Slice, area: str | None, *, settled: bool) -> Page[QuarantinedOut]:
     """Operations that were refused in the caller's area, and their own, newest first."""
     rows = _list(work, slicing, Quarantined, area, settled=settled)
     shown, after = slicing.cut(rows, "received_at", "id")
-    numbers = _numbers(work.session, shown)
-    return Page(items=[quarantined_out(each, numbers) for each in shown], next=after)
+    numbers = _numbers(work, shown)
+    return Page(items=[quarantined_out(each, numbers, work.caller) for each in shown], next=after)
 
 
 def _list(work: Work[Actor], slicing: Slice, table: type[KeptT], area: str | None, *, settled: bool) -> Sequence[KeptT]:
@@ -87,10 +89,12 @@ def read_proposal(work: Work[Actor], proposal_id: UUID) -> ComparedProposalOut:
     found = proposal_seen(work, proposal_id)
     session, problem_id = work.session, found.problem_id
     now = load(session, [problem_id], work.now)[problem_id]
+    if not policy.see.holds(work.caller, now, work.now):
+        return _unseen(found, work.caller)
     before = refold(session, problem_id, until=found.base) or now
     changes = _changes(session, problem_id, found.base)
     return ComparedProposalOut(
-        **proposal_out(found, {problem_id: now.number}).model_dump(),
+        **proposal_out(found, {problem_id: now.number}, work.caller).model_dump(),
         version=now.version,
         fields=[
             ValueOut(
@@ -106,10 +110,17 @@ def read_proposal(work: Work[Actor], proposal_id: UUID) -> ComparedProposalOut:
     )
 
 
+def _unseen(proposed: Proposal, reader: Actor) -> ComparedProposalOut:
+    """What its author still reads of it, once the problem has left their sight: what they proposed."""
+    nothing = {"base": None, "theirs": None, "changed_by": None, "changed_at": None}
+    fields = [ValueOut(field=name, yours=value, **nothing) for name, value in sorted(proposed.yours.items())]
+    return ComparedProposalOut(**proposal_out(proposed, {}, reader).model_dump(), version=None, fields=fields)
+
+
 def read_quarantined(work: Work[Actor], operation_id: UUID) -> QuarantinedOut:
     """A refused operation, whole."""
     found = quarantined_seen(work, operation_id)
-    return quarantined_out(found, _numbers(work.session, [found]))
+    return quarantined_out(found, _numbers(work, [found]), work.caller)
 
 
 def _changes(session: Session, problem_id: UUID, base: int) -> dict[str, tuple[str, datetime]]:
@@ -122,25 +133,30 @@ def _changes(session: Session, problem_id: UUID, base: int) -> dict[str, tuple[s
     return {name: (each.author["name"], each.at) for each in entries for name in fields_of(each.kind, each.data)}
 
 
-def _numbers(session: Session, rows: Iterable[Proposal | Quarantined]) -> dict[UUID, str]:
-    """The numbers of the problems that there are."""
+def _numbers(work: Work[Actor], rows: Iterable[Proposal | Quarantined]) -> dict[UUID, str]:
+    """The numbers of the problems that there are and that the caller sees."""
     ids = {each.problem_id for each in rows}
     if not ids:
         return {}
-    statement = select(col(ProblemRow.id), col(ProblemRow.number)).where(col(ProblemRow.id).in_(ids))
-    return dict(session.execute(statement).all())
+    seen = policy.see.where(work.caller, work.now)
+    statement = select(col(ProblemRow.id), col(ProblemRow.number)).where(col(ProblemRow.id).in_(ids), seen)
+    return dict(work.session.execute(statement).all())
 
 
-def proposal_out(kept: Proposal, numbers: Mapping[UUID, str]) -> ProposalOut:
+def proposal_out(kept: Proposal, numbers: Mapping[UUID, str], reader: Actor) -> ProposalOut:
     """A proposal as the wire shows it."""
-    return ProposalOut(**_shown(kept), number=numbers[kept.problem_id])
+    return ProposalOut(**_shown(kept, numbers, reader))
 
 
-def quarantined_out(kept: Quarantined, numbers: Mapping[UUID, str]) -> QuarantinedOut:
+def quarantined_out(kept: Quarantined, numbers: Mapping[UUID, str], reader: Actor) -> QuarantinedOut:
     """A refused operation as the wire shows it."""
-    shown = _shown(kept) | {"data": without_reporter(kept.data)}
-    return QuarantinedOut(**shown, number=numbers.get(kept.problem_id), assignment=kept.assignment_id)
+    shown = _shown(kept, numbers, reader) | {"data": without_reporter(kept.data)}
+    return QuarantinedOut(**shown, assignment=kept.assignment_id)
 
 
-def _shown(kept: Proposal | Quarantined) -> dict[str, Any]:
-    return kept.model_dump() | {"problem": kept.problem_id}
+def _shown(kept: Proposal | Quarantined, numbers: Mapping[UUID, str], reader: Actor) -> dict[str, Any]:
+    """Where it lies and what it is called is for those who see the problem; its author may no longer."""
+    number = numbers.get(kept.problem_id)
+    is_near = kept.log is not None and reader.area_code is not None and lies_in(kept.log, reader.area_code)
+    log = kept.log if number is not None or is_near else None
+    return kept.model_dump() | {"problem": kept.problem_id, "number": number, "log": log}

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, bindparam, cast, func, literal_column, select, text, tuple_
+from sqlalchemy import String, and_, bindparam, cast, func, literal_column, select, text, tuple_
 from sqlmodel import Session
 
 from app.areas.models import Area
@@ -35,6 +35,8 @@ from app.sync.words import Resync
 from app.workdays.queries import remembered_calendars, remembered_limits
 
 READ_SHOWN = 100
+DETAILED_MAXIMUM = 100
+"""Documents of a page that brings all there is of each."""
 
 _AREAS, _HEADS, _ENTRIES = columns_of(Area), columns_of(LogHead), columns_of(Entry)
 _PROBLEMS, _SIGHTS, _READINGS = columns_of(ProblemRow), columns_of(Sight), columns_of(Reading)
@@ -93,7 +95,7 @@ def pull(work: Work[Actor], said: PullIn) -> Pulled:
     body = {
         "gone": page.gone,
         "after": {
-            log: cursors.written(log, position, reached.get((log, position)), actor)
+            log: cursors.written(log, position, logs[log].floor, reached.get((log, position)), actor)
             for log, position in page.after.items()
         },
         "from": {log: said.after[log] for log in sorted(said.after)},
@@ -115,7 +117,7 @@ class _Page:
 
     def __init__(self, work: Work[Actor], said: PullIn, logs: Collection[str]) -> None:
         self._work = work
-        self._rows_left = said.limit
+        self._rows_left = min(said.limit, DETAILED_MAXIMUM) if said.detail else said.limit
         self._bytes_left = said.max_bytes
         self._advisors = _Advisors(work, logs)
         self.documents: list[str] = []
@@ -270,13 +272,20 @@ def _standing(session: Session, places: Collection[tuple[str, int]]) -> dict[tup
     """The facts that stand at these places."""
     if not places:
         return {}
-    rows = session.connection().execute(_AT, {"places": list(places)})
+    dialect = dialect_of(session)
+    asked = json.dumps(list(places)) if dialect == "sqlite" else list(places)
+    rows = session.connection().execute(_at(dialect), {"places": asked})
     return {(row.log, row.position): row for row in rows}
 
 
-_AT = select(_ENTRIES.log, _ENTRIES.position, _ENTRIES.subject, _ENTRIES.version, _ENTRIES.kind, _ENTRIES.at).where(
-    tuple_(_ENTRIES.log, _ENTRIES.position).in_(bindparam("places", expanding=True))
-)
+@cache
+def _at(dialect: str) -> Any:
+    found = select(_ENTRIES.log, _ENTRIES.position, _ENTRIES.subject, _ENTRIES.version, _ENTRIES.kind, _ENTRIES.at)
+    if dialect != "sqlite":
+        return found.where(tuple_(_ENTRIES.log, _ENTRIES.position).in_(bindparam("places", expanding=True)))
+    place = func.json_each(bindparam("places")).table_valued("value").alias("place")  # of pairs it searches no index
+    of_it = [func.json_extract(place.c.value, literal_column(f"'$[{part}]'")) for part in (0, 1)]
+    return found.join_from(place, _ENTRIES.log.table, and_(_ENTRIES.log == of_it[0], _ENTRIES.position == of_it[1]))
 
 
 def _fault(cursor: cursors.Cursor, log: Log, standing: Any, actor: Actor) -> Resync | None:

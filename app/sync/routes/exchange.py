@@ -14,7 +14,7 @@ from app.people.actors import Actor, ActorDoor, Person
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 from app.sync.actions.contact import known_device, note_contact, state_of
 from app.sync.actions.devices import DeviceRevoked
-from app.sync.actions.push import SchemaUnknown, ServerRewound, push
+from app.sync.actions.push import Pushed, SchemaUnknown, ServerRewound, push
 from app.sync.queries.pull import pull
 from app.sync.schemas import PullIn, PullOut, PushIn, PushOut
 
@@ -84,15 +84,20 @@ async def push_operations(body: PushIn, request: Request, door: ActorDoor) -> Re
             outcomes=done.outcomes, device=device, pull=None, pull_refused=None, server_time=door.house.clock()
         )
         pushed = answer.model_dump_json(by_alias=True, exclude={"pull", "pull_refused"})
-        answer_of_pull, refusal = ("null", "null") if body.pull is None else _pulled_beside(door, body.pull)
+        answer_of_pull, refusal = ("null", "null") if body.pull is None else _pulled_beside(door, body.pull, done)
         return answered(request, f'{pushed[:-1]},"pull":{answer_of_pull},"pull_refused":{refusal}}}')
 
     return await door.steps(exchange)
 
 
-def _pulled_beside(door: Door[Actor], said: PullIn) -> tuple[str, str]:
-    """The answer of a pull that came with a push, or why there is none: the push is done either way."""
+def _pulled_beside(door: Door[Actor], said: PullIn, done: Pushed) -> tuple[str, str]:
+    """The answer of a pull that came with a push, or why there is none: the push is done either way.
+
+    What the device still holds is by now what it said, and what was held of the push.
+    """
+    waiting = {"waiting": done.device.waiting, "waiting_since": done.device.waiting_since}
+    asking = said.model_copy(update={"device": said.device.model_copy(update=waiting)})
     try:
-        return pulled(door, said), "null"
+        return pulled(door, asking), "null"
     except Refusal as refusal:
         return "null", json.dumps(refusal.body())
