@@ -161,7 +161,7 @@ def _cursor(session: Session, head: LogHead, news: int, actor: Actor) -> str:
         found = session.scalars(newest.order_by(col(ProblemRow.position).desc()).limit(news)).all()
         position = found[-1] - 1
     standing = session.get(Entry, (head.log, position)) if position else None
-    return cursors.written(head.log, position, standing, actor)
+    return cursors.written(head.log, position, head.floor, standing, actor)
 
 
 # -- push ------------------------------------------------------------------------------------------------------------

@@ -117,7 +117,9 @@ def test_statements_are_those_the_server_saw(figures: Figures) -> None:
         for each in counted:
             assert any("device_session" in text for text in each.work), "whoever asks is looked up"
             assert sum(text.startswith("INSERT INTO problem ") for text in each.work) == inserts
-            assert any(text == "COMMIT" for text in each.control) is (job in (Job.REPORT, Job.STEP))
+            notes = any(text.startswith("INSERT INTO problem_reading ") for text in each.work)
+            assert not notes or job is Job.READ, "what the kecamatan opens is noted, and nothing else"
+            assert any(text == "COMMIT" for text in each.control) is (notes or job in (Job.REPORT, Job.STEP))
     assert [len(each.work) for each in figures.bare[Job.READ].statements or []] == [2] * 8
 
 
