@@ -68,6 +68,12 @@ def waiting(store: Store, besides: Iterable[str] = ()) -> tuple[int, str | None]
     return count, since
 
 
+def last_taken(store: Store) -> str | None:
+    """Of what is retained the newest: a server that does not know it was set back, whatever its numbers say."""
+    found: str | None = store.value("SELECT id FROM operation WHERE number IS NOT NULL ORDER BY number DESC LIMIT 1")
+    return found
+
+
 def settle(store: Store, outcomes: Iterable[dict[str, Any]], at: str) -> int:
     """Each outcome to its operation, inside a change; answers how many were taken. What is settled already stays so."""
     taken = 0

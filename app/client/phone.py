@@ -156,7 +156,8 @@ class Phone:
                 return Pulled(applied=False)
             mismatched = documents.apply_page(store, post, answer)
             known = answer["device"]["accepted"]
-            rewound = "rewound" in answer["resync"].values() or known < request.accepted
+            is_set_back = "rewound" in answer["resync"].values() or answer["device"]["rewound"]
+            rewound = is_set_back or known < request.accepted
             if rewound:
                 self._rewind(min(self._accepted, known))
             elif not answer["more"]:
@@ -308,6 +309,7 @@ class Phone:
             "sent_at": moment(self._clock()),
             "waiting": waiting,
             "waiting_since": since,
+            "last_operation": outbox.last_taken(self.store),
         }
 
     def _pull_body(self, limit: int, *, besides: Iterable[str]) -> dict[str, Any]:

@@ -49,6 +49,9 @@ class DeviceIn(In):
     sent_at: Annotated[Timestamp | None, Field(description="Its clock now: how far it is off is noted.")] = None
     waiting: Annotated[Count, Field(description="Operations not yet taken, besides those of this call.")] = 0
     waiting_since: Annotated[Timestamp | None, Field(description="When the oldest of them was recorded.")] = None
+    last_operation: Annotated[
+        UUID | None, Field(description="Of the operations taken that it still keeps, the one with the highest number.")
+    ] = None
 
 
 class DeviceStateOut(Out):
@@ -59,6 +62,9 @@ class DeviceStateOut(Out):
     skew_seconds: Annotated[int | None, Field(description="How far its clock is ahead of ours.")]
     clock_wrong: Annotated[bool, Field(description="Whether that is more than ten minutes: tell whoever holds it.")]
     upgrade: Annotated[bool, Field(description="Whether a newer app should be installed, when there is time.")]
+    rewound: Annotated[
+        bool, Field(description="Whether `last_operation` is unknown here, after a restore: send again what is kept.")
+    ]
 
 
 # -- pull ------------------------------------------------------------------------------------------------------------

@@ -56,9 +56,15 @@ pytestmark = pytest.mark.xdist_group("bench")
 
 
 @pytest.fixture(scope="module")
-def stand() -> Iterator[SyncStand]:
+def standing() -> Iterator[tuple[SyncStand, list[list[int]]]]:
+    """The stores, and how many rows each held before anything was measured in it."""
     with sync_standing(TINY, silent) as stood:
-        yield stood
+        yield stood, counted(stood)
+
+
+@pytest.fixture(scope="module")
+def stand(standing: tuple[SyncStand, list[list[int]]]) -> SyncStand:
+    return standing[0]
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +120,23 @@ def officer_of(agency: str) -> Actor:
     )
 
 
-def test_stores_hold_the_same(stand: SyncStand) -> None:
+def test_stores_hold_the_same(standing: tuple[SyncStand, list[list[int]]]) -> None:
     """SQLite's is a copy, row by row, and so is each twin."""
-    counted = []
+    first, *others = standing[1]
+    assert others == [first] * 3
+    assert min(first) > 0
+
+
+def counted(stand: SyncStand) -> list[list[int]]:
+    """The rows of each table, in each store."""
+    found = []
     for address in (stand.postgresql, stand.sqlite, stand.sqlite_twin, stand.postgresql_twin):
         engine = sqlalchemy.create_engine(address)
         with engine.connect() as connection:
             tables = [each for each in SQLModel.metadata.sorted_tables if each.name in MULTIPLIED]
-            counted.append([connection.scalar(select(func.count()).select_from(each)) or 0 for each in tables])
+            found.append([connection.scalar(select(func.count()).select_from(each)) or 0 for each in tables])
         engine.dispose()
-    assert counted[0] == counted[1] == counted[2] == counted[3]
-    assert min(counted[0]) > 0
+    return found
 
 
 MULTIPLIED = ("problem", "assignment", "journal_entry", "journal_text", "problem_comment", "sight", "account", "area")

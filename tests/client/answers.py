@@ -12,7 +12,7 @@ from tests.conftest import MONDAY_MORNING
 
 BAKALAN, KRAMPYANGAN = "35.75.03.1005", "35.75.03.1006"
 POST = str(new_id())
-DEVICE = {"accepted": 0, "safe": 0, "skew_seconds": 0, "clock_wrong": False, "upgrade": False}
+DEVICE = {"accepted": 0, "safe": 0, "skew_seconds": 0, "clock_wrong": False, "upgrade": False, "rewound": False}
 
 LOGGED_IN: dict[str, Any] = {
     "token": "uji-token",

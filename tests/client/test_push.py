@@ -247,6 +247,16 @@ def test_a_pull_that_meets_a_server_which_took_less_sends_again_what_is_retained
     assert (asked(phone).operations, asked(phone).body["last_accepted"]) == (before, 1)
 
 
+def test_a_pull_that_meets_a_server_without_the_last_operation_sends_again_what_is_retained(phone: Phone) -> None:
+    """It was set back, and has given the number to a copy of this phone since."""
+    before = accepted(phone, 2)
+    request = phone.pull_request()
+    assert request.body["device"]["last_operation"] == before[-1]
+    assert phone.apply_pull(request, page(request, device={"accepted": 2, "safe": 2, "rewound": True})).rewound
+    again = asked(phone)
+    assert (again.operations, again.body["device"]["last_operation"]) == (before, None)
+
+
 def test_another_view_sends_nothing_again(phone: Phone) -> None:
     accepted(phone, 2)
     request = phone.pull_request()

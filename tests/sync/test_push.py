@@ -281,6 +281,32 @@ async def test_a_server_that_was_set_back_says_how_far_it_knows(town: Town) -> N
     assert await count(town, SyncOperation) == 1
 
 
+async def test_a_server_without_the_last_operation_says_that_it_was_set_back(town: Town) -> None:
+    """Its numbers may be as high as before: a copy of the phone was given them since."""
+    phone, other = Phone(town.operator("Bakalan")), Phone(town.operator("Krampyangan"))
+    kept, report, foreign = phone.report(), phone.report(), other.report()
+    await phone.send(kept)
+    await other.send(foreign)
+    for unknown in (str(new_id()), foreign["id"]):
+        device = phone.device | {"last_operation": unknown}
+        body = {"device": device, "last_accepted": 1, "operations": [report]}
+        response = await phone.who.post("/sync/push", body)
+        assert (response.status_code, response.json()["code"], response.json()["accepted"]) == (
+            409,
+            "server_rewound",
+            1,
+        )
+        pulled = await phone.who.post("/sync/pull", {"device": device})
+        assert pulled.json()["device"]["rewound"]
+    assert await count(town, SyncOperation) == 2
+
+    device = phone.device | {"last_operation": kept["id"]}
+    pulled = await phone.who.post("/sync/pull", {"device": device})
+    assert not pulled.json()["device"]["rewound"]
+    response = await phone.who.post("/sync/push", body | {"device": device})
+    assert [each["outcome"] for each in response.json()["outcomes"]] == ["applied"]
+
+
 async def test_a_schema_from_the_future_loses_nothing(town: Town) -> None:
     phone = Phone(town.operator("Bakalan"))
     phone.device["schema"] = 7

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import bindparam, exists, select
 from sqlmodel import Session
 
 from app.kit.columns import columns_of
@@ -14,7 +16,7 @@ from app.kit.house import House
 from app.kit.refusals import Busy
 from app.people.actors import Actor
 from app.sync.actions.devices import DeviceRevoked
-from app.sync.models import Delivery, SyncDevice
+from app.sync.models import Delivery, SyncDevice, SyncOperation
 from app.sync.schemas import DeviceIn, DeviceStateOut
 from app.sync.words import SCHEMA
 
@@ -22,18 +24,41 @@ CLOCK_WRONG_SECONDS = 600
 _NOTED_EVERY = timedelta(minutes=10)
 _SKEW_NOTED_SECONDS = 60
 _SKEW_AT_MOST = 2**31 - 1
+_DEVICES, _OPERATIONS = columns_of(SyncDevice), columns_of(SyncOperation)
+_KNOWN = select(
+    *_DEVICES,
+    exists()
+    .where(_OPERATIONS.id == bindparam("operation"), _OPERATIONS.account_id == bindparam("account"))
+    .label("has_last"),
+).where(_DEVICES.account_id == bindparam("account"), _DEVICES.id == bindparam("device"))
 
 
-def known_device(session: Session, account_id: UUID, said: DeviceIn) -> SyncDevice | None:
+@dataclass(frozen=True)
+class Known:
+    """What is known of a device that speaks."""
+
+    device: SyncDevice | None
+    has_last: bool
+    """Whether the last operation that it was told is taken is known here."""
+
+
+def known_device(session: Session, account_id: UUID, said: DeviceIn) -> Known:
     """What is known of a device that speaks; one that was revoked is told so, and nothing else."""
-    device = session.get(SyncDevice, (account_id, said.id))
-    if device is not None and device.revoked_at is not None:
+    asked = {"account": account_id, "device": said.id, "operation": said.last_operation}
+    found = session.connection().execute(_KNOWN, asked).mappings().one_or_none()
+    if found is None:
+        return Known(None, has_last=said.last_operation is None)
+    row = dict(found)
+    has_last = row.pop("has_last") or said.last_operation is None
+    device = SyncDevice(**row)
+    if device.revoked_at is not None:
         raise DeviceRevoked
-    return device
+    return Known(device, has_last)
 
 
-def state_of(device: SyncDevice | None, said: DeviceIn, now: datetime) -> DeviceStateOut:
+def state_of(known: Known, said: DeviceIn, now: datetime) -> DeviceStateOut:
     """What is told back to it."""
+    device = known.device
     skew = skew_of(said, now)
     return DeviceStateOut(
         accepted=device.accepted if device else 0,
@@ -41,6 +66,7 @@ def state_of(device: SyncDevice | None, said: DeviceIn, now: datetime) -> Device
         skew_seconds=skew,
         clock_wrong=skew is not None and abs(skew) > CLOCK_WRONG_SECONDS,
         upgrade=said.schema_ < SCHEMA,
+        rewound=not known.has_last,
     )
 
 

@@ -127,6 +127,8 @@ class _Batch:
             raise SchemaUnknown(newest=SCHEMA)
         device = self._locked_device()
         known = self._known(operations)
+        if self._is_rewound(device, known):
+            raise ServerRewound(accepted=device.accepted)
         first: dict[UUID, OperationIn] = {}
         for each in operations:
             first.setdefault(each.id, each)
@@ -149,16 +151,21 @@ class _Batch:
         device = SyncDevice(**self._session.connection().execute(statement).mappings().one())
         if device.revoked_at is not None:
             raise DeviceRevoked
-        if self._said.last_accepted > device.accepted:
-            raise ServerRewound(accepted=device.accepted)
         return device
 
     def _known(self, operations: Sequence[OperationIn]) -> dict[UUID, SyncOperation]:
-        if not operations:
+        last = self._said.device.last_operation
+        ids = [*(each.id for each in operations), *filter(None, [last])]
+        if not ids:
             return {}
-        ids = [each.id for each in operations]
         rows = self._session.scalars(select(SyncOperation).where(col(SyncOperation.id).in_(ids)))
         return {each.id: each for each in rows}
+
+    def _is_rewound(self, device: SyncDevice, known: Mapping[UUID, SyncOperation]) -> bool:
+        """Whether it was told of operations that are not here: a number alone may have been given anew to its clone."""
+        last = self._said.device.last_operation
+        has_last = last is None or (last in known and known[last].account_id == device.account_id)
+        return self._said.last_accepted > device.accepted or not has_last
 
     def _stuck(self, operations: Sequence[OperationIn]) -> set[UUID]:
         """Problems on which a step of this device was refused, and no person has settled it yet."""

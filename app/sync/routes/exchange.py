@@ -12,7 +12,7 @@ from app.kit.house import Work
 from app.kit.refusals import BodyTooLarge, Refusal, Unauthenticated, refused
 from app.people.actors import Actor, ActorDoor, Person
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
-from app.sync.actions.contact import known_device, note_contact, state_of
+from app.sync.actions.contact import Known, known_device, note_contact, state_of
 from app.sync.actions.devices import DeviceRevoked
 from app.sync.actions.push import Pushed, SchemaUnknown, ServerRewound, push
 from app.sync.queries.pull import pull
@@ -36,10 +36,10 @@ def pulled(door: Door[Actor], said: PullIn) -> str:
     """In a thread already: the answer of a pull, read in one snapshot; then whatever is to be noted of it."""
 
     def question(work: Work[Actor]) -> tuple[str, Callable[[], None]]:
-        device = known_device(work.session, work.caller.account_id, said.device)
+        known = known_device(work.session, work.caller.account_id, said.device)
         found = pull(work, said)
-        text = found.json(state_of(device, said.device, work.now))
-        return text, lambda: note_contact(door.house, work.caller, device, said.device, found.held, work.now)
+        text = found.json(state_of(known, said.device, work.now))
+        return text, lambda: note_contact(door.house, work.caller, known.device, said.device, found.held, work.now)
 
     text, note = door.ask(question, whole=True)
     note()
@@ -79,7 +79,7 @@ async def push_operations(body: PushIn, request: Request, door: ActorDoor) -> Re
 
     def exchange() -> Response:
         done = push(own, body)
-        device = state_of(done.device, body.device, door.house.clock())
+        device = state_of(Known(done.device, has_last=True), body.device, door.house.clock())
         answer = PushOut(
             outcomes=done.outcomes, device=device, pull=None, pull_refused=None, server_time=door.house.clock()
         )

@@ -201,7 +201,8 @@ def check_answer(view: View, book: Book, account: UUID, post: UUID, answer: Mapp
             told = view.told(problem)
             shown = _said(each, told)
             hold("page", shown == told, shown, "was shown, and is", told)
-    hold("alarm", book.restored or "rewound" not in answer["resync"].values(), "rewound, and was not")
+    is_alarmed = "rewound" in answer["resync"].values() or answer["device"]["rewound"]
+    hold("alarm", book.restored or not is_alarmed, "rewound, and was not")
     for log, receipt in answer["receipts"].items():
         check_delivered(view, book, log, receipt["delivered"])
 
