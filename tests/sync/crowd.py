@@ -35,7 +35,7 @@ from app.problems.models import AssignmentRow, ProblemRow
 from app.problems.schemas.reports import CommentIn, EditIn, ReportIn
 from app.problems.schemas.steps import Accept, Assign, Move
 from app.problems.words import AssignmentState
-from app.sync.actions.contact import state_of
+from app.sync.actions.contact import Known, state_of
 from app.sync.queries.pull import pull
 from app.sync.schemas import DeviceIn, PullIn
 from tests.conftest import MONDAY_MORNING, SettableClock, settings_for
@@ -296,7 +296,7 @@ class Pulling:
         said = PullIn(device=self._device, after=cursors(self._store, self._post), limit=limit)
         with self._opened() as session:
             work = self._crowd.work(session, self._who)
-            answer = json.loads(pull(work, said).json(state_of(None, self._device, work.now)))
+            answer = json.loads(pull(work, said).json(state_of(Known(None, has_last=True), self._device, work.now)))
         with self._store.change():
             apply_page(self._store, self._post, answer)
         return bool(answer["more"])

@@ -78,7 +78,7 @@ def test_nothing_is_lost(stages: dict[str, Stage], database_kind: str, seed: int
 
 
 def test_a_clone_and_a_server_that_was_set_back(stages: dict[str, Stage], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clone is given the number of what the set-back server lost of the first phone, whose numbers so tell nothing."""
+    """The clone is given the number of what the server forgot of the first phone, whose numbers so tell nothing."""
     set_back_between_clones(stages["sqlite"])
     monkeypatch.setattr(outbox, "last_taken", lambda store: None)
     with pytest.raises(Broken):
