@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -115,8 +115,7 @@ def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
             text = {"id": new_id(), "salt": secrets.token_hex(16), "body": body}
             texts.append(text)
             data["texts"][name] = {"id": str(text["id"]), "hash": salted_hash(str(text["salt"]), body)}
-    author = asdict(recorded.author)
-    author.pop("account_id")
+    author = recorded.author
     return {
         "log": recorded.log,
         "position": recorded.position,
@@ -126,8 +125,13 @@ def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
         "kind_version": recorded.fact.version,
         "at": recorded.at,
         "happened_at": recorded.happened_at,
-        "account_id": recorded.author.account_id,
-        "author": author,
+        "account_id": author.account_id,
+        "author": {
+            "name": author.name,
+            "post": author.post,
+            "acting": author.acting,
+            "on_behalf_of": author.on_behalf_of,
+        },
         "data": data,
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
@@ -33,7 +33,7 @@ from app.problems.lifecycle import kelurahan, merging, rounds
 from app.problems.lifecycle.context import Context, UnknownCode
 from app.problems.lifecycle.evolve import evolve
 from app.problems.lifecycle.merging import Merge
-from app.problems.lifecycle.record import Assignment, Problem
+from app.problems.lifecycle.record import Assignment, Problem, replace
 from app.problems.lifecycle.steps import check, check_part, decide, decide_part, stamped_report
 from app.problems.models import AssignmentRow, Comment, ProblemLink, ProblemPhoto, ProblemRow, Reading, Reporter, Sight
 from app.problems.queries.aggregate import PART_FIELDS, PROBLEM_FIELDS, corrections_since, load
@@ -43,7 +43,7 @@ from app.problems.queries.lists import search_words
 from app.problems.queries.records import photo_out
 from app.problems.schemas.answers import CommentOut, PhotoOut, ProblemOut, ReporterOut, StepOut, StepsOut
 from app.problems.schemas.reports import AttachIn, CommentIn, ReporterIn, ReportIn
-from app.problems.schemas.steps import StepsIn
+from app.problems.schemas.steps import Link, MarkDuplicate, Move, StepsIn
 from app.problems.words import AssignmentVerb, Verb
 from app.workdays.queries import remembered_calendars, remembered_limits
 
@@ -96,12 +96,14 @@ class Intent:
     @property
     def is_remark(self) -> bool:
         """A comment or a photo: it moves nothing, so it neither waits for a step nor lets one wait."""
-        return getattr(self.said, "verb", None) in (Verb.COMMENT, Verb.ATTACH)
+        return isinstance(self.said, CommentIn | AttachIn)
 
     @property
     def other_id(self) -> UUID | None:
         """Another problem that deciding has to look at."""
-        return getattr(self.said, "main", None) or getattr(self.said, "problem", None)
+        if isinstance(self.said, MarkDuplicate):
+            return self.said.main
+        return self.said.problem if isinstance(self.said, Link) else None
 
 
 @dataclass(frozen=True)
@@ -172,11 +174,10 @@ def perform_each(house: House, caller: Actor | None, intents: Sequence[Intent]) 
 
 def _logs(session: Session, intents: Sequence[Intent]) -> tuple[set[str], Logs | None]:
     """Which logs to lock: those that are named, and those of the problems. A hint only; `_Desk` looks again."""
-    moves = [intent.said for intent in intents if getattr(intent.said, "verb", None) == Verb.MOVE]
-    named = {said.area for said in [*(each.said for each in intents if each.is_report), *moves]}  # type: ignore[union-attr]
+    named = {each.said.area for each in intents if isinstance(each.said, ReportIn | Move)}
     known = remembered_areas(session, named) if named else {}
     ids = {intent.problem_id for intent in intents if not intent.is_report}
-    ids |= {intent.said.main for intent in intents if getattr(intent.said, "verb", None) == Verb.MARK_DUPLICATE}  # type: ignore[union-attr]
+    ids |= {intent.said.main for intent in intents if isinstance(intent.said, MarkDuplicate)}
     villages = {code for code in known if level_of(code) is Level.VILLAGE}
     return villages, Logs(_logs_of(len(ids) == 1), {"ids": bound(ids)}) if ids else None
 
@@ -201,7 +202,8 @@ class _Desk:
         self._stuck = set(stuck)
         self._heads = heads
         self._draft = Draft(work, heads)
-        self._added: list[Any] = []
+        self._added: list[SQLModel] = []
+        self._comments: list[dict[str, Any]] = []
         self._links: dict[tuple[UUID, UUID], str] = {}
         self._claimed: set[UUID | None] = set()
         self._left: dict[tuple[str, UUID], int] = {}
@@ -406,20 +408,20 @@ class _Desk:
         data = fact.data
         match fact.kind:
             case "commented":
-                self._added.append(
-                    Comment(
-                        id=UUID(data["comment"]),
-                        problem_id=problem.id,
-                        version=problem.version,
-                        text=fact.texts["text"],
-                        internal=data.get("internal", False),
-                        side=policy.territory_side(self._actor) if self._actor else "territory",
-                        late=data.get("late", False),
-                        account_id=context.author.account_id,
-                        author=context.author.name,
-                        post=context.author.post,
-                        at=context.now,
-                    )
+                self._comments.append(
+                    {
+                        "id": UUID(data["comment"]),
+                        "problem_id": problem.id,
+                        "version": problem.version,
+                        "text": fact.texts["text"],
+                        "internal": data.get("internal", False),
+                        "side": policy.territory_side(self._actor) if self._actor else "territory",
+                        "late": data.get("late", False),
+                        "account_id": context.author.account_id,
+                        "author": context.author.name,
+                        "post": context.author.post,
+                        "at": context.now,
+                    }
                 )
             case "attached":
                 self._added.append(
@@ -453,6 +455,8 @@ class _Desk:
         if self._added:
             session.add_all(self._added)
             session.flush()
+        if self._comments:
+            insert_rows(session, Comment, self._comments)
         self._write_links(session)
         self._write_sights(session)
         self._draft.write()
@@ -534,8 +538,9 @@ def _updating(table: type[ProblemRow | AssignmentRow], columns: frozenset[str]) 
 
 
 def _row(problem: Problem) -> dict[str, Any]:
-    row = {name: getattr(problem, name) for name in PROBLEM_FIELDS}
-    return row | {
+    values = vars(problem)
+    return {
+        **{name: values[name] for name in PROBLEM_FIELDS},
         "state": problem.state,
         "desk": problem.desk,
         "lead_agency": problem.lead_agency,
@@ -576,7 +581,7 @@ def _named(said: Sequence[Any], *names: str) -> set[Any]:
     found: set[Any] = set()
     for each in said:
         for name in names:
-            value = getattr(each, name, None)
+            value = each.__dict__.get(name) if each is not None else None  # `getattr` is slow to find nothing
             if isinstance(value, tuple):
                 found.update(value)
             elif value is not None:

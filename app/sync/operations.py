@@ -68,8 +68,8 @@ def fingerprint_of(operation: OperationIn) -> str:
 
     Of who told the kelurahan only that somebody did: a hash of a name and a number could be guessed.
     """
-    said = operation.model_dump(mode="json")
-    said["data"] = without_reporter(said["data"]) | {"reporter": said["data"].get("reporter") is not None}
+    said = operation.model_dump(mode="json", exclude={"data"})  # what it carries is JSON already
+    said["data"] = without_reporter(operation.data) | {"reporter": operation.data.get("reporter") is not None}
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

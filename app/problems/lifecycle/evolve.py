@@ -1,14 +1,13 @@
 """What each fact makes of a problem. Nothing else changes one, so folding a log gives the tables again."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from app.agencies.words import CategoryClass
 from app.journal.facts import Author, Fact
-from app.problems.lifecycle.record import Assignment, Problem
+from app.problems.lifecycle.record import Assignment, Problem, replace
 from app.problems.words import (
     ENDED,
     AssignmentState,

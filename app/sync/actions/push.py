@@ -118,6 +118,8 @@ class _Batch:
         self._me = work.caller
         self._said = said
         self._refused = refused or {}
+        self._fingerprints: dict[UUID, str] = {}
+        """Of the operations, each as it came first."""
 
     def push(self, operations: Sequence[OperationIn]) -> Pushed:
         """Does what is new of it, and tells what became of all."""
@@ -129,13 +131,15 @@ class _Batch:
         known = self._known(operations)
         if self._is_rewound(device, known):
             raise ServerRewound(accepted=device.accepted)
+        fingerprints = [fingerprint_of(each) for each in operations]
         first: dict[UUID, OperationIn] = {}
-        for each in operations:
-            first.setdefault(each.id, each)
+        for each, fingerprint in zip(operations, fingerprints, strict=True):
+            if first.setdefault(each.id, each) is each:
+                self._fingerprints[each.id] = fingerprint
         new = [each for each in first.values() if each.id not in known]
-        self._fingerprints = {each.id: fingerprint_of(each) for each in new}
         outcomes = self._done(new, device) if new else {}
-        return Pushed([self._told(each, known, outcomes) for each in operations], device)
+        told = zip(operations, fingerprints, strict=True)
+        return Pushed([self._told(*each, known, outcomes) for each in told], device)
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
@@ -349,10 +353,13 @@ class _Batch:
     # -- tell --------------------------------------------------------------------------------------------------------
 
     def _told(
-        self, operation: OperationIn, known: Mapping[UUID, SyncOperation], outcomes: Mapping[UUID, OperationOut]
+        self,
+        operation: OperationIn,
+        fingerprint: str,
+        known: Mapping[UUID, SyncOperation],
+        outcomes: Mapping[UUID, OperationOut],
     ) -> OperationOut:
         """What became of it; of one that came before, what was answered then."""
-        fingerprint = fingerprint_of(operation)
         before = known.get(operation.id)
         if before is None:
             if self._fingerprints[operation.id] != fingerprint:
