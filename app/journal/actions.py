@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -126,13 +126,19 @@ def _row(recorded: Recorded, texts: list[dict[str, Any]]) -> dict[str, Any]:
         "at": recorded.at,
         "happened_at": recorded.happened_at,
         "account_id": author.account_id,
-        "author": {
-            "name": author.name,
-            "post": author.post,
-            "acting": author.acting,
-            "on_behalf_of": author.on_behalf_of,
-        },
+        "author": _shown(author),
         "data": data,
+    }
+
+
+@lru_cache(maxsize=100)
+def _shown(author: Author) -> dict[str, Any]:
+    """The author as everybody may read it; the same of all that one does in a call."""
+    return {
+        "name": author.name,
+        "post": author.post,
+        "acting": author.acting,
+        "on_behalf_of": author.on_behalf_of,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select
 from sqlmodel import Session, SQLModel, col
 
 from app.agencies.actions import teach
@@ -22,8 +22,8 @@ from app.evidence.actions import record as record_photo
 from app.evidence.models import Photo
 from app.journal.actions import Draft, Head, Logs, administration, lock
 from app.journal.facts import Author, Fact
-from app.kit.columns import among, bound, columns_of, table_of
-from app.kit.database import Again, insert_rows, resolving_insert, write_rows
+from app.kit.columns import among, bound, columns_of
+from app.kit.database import Again, insert_rows, resolving_insert, update_rows, write_rows
 from app.kit.house import House, Work
 from app.kit.ids import new_id
 from app.kit.refusals import Busy, Conflict, IdReused, NotPermitted, Refusal, VersionMismatch
@@ -500,15 +500,8 @@ class _Desk:
         changed = [(after, {name for name, value in after.items() if before[name] != value}) for before, after in rows]
         columns = frozenset[str]().union(*(names for _, names in changed))
         if columns:
-            write_rows(
-                self._work.session,
-                _updating(table, columns),
-                [
-                    {"its_id": after["id"], **{name: after[name] for name in columns}}
-                    for after, names in changed
-                    if names
-                ],
-            )
+            given = [{name: after[name] for name in ("id", *columns)} for after, names in changed if names]
+            update_rows(self._work.session, table, given)
 
     def _write_links(self, session: Session) -> None:
         """Two problems are linked once; saying it again says how."""
@@ -526,15 +519,6 @@ class _Desk:
 _BACK = delete(Sight).where(
     col(Sight.agency_code) == "", col(Sight.log) == bindparam("its_log"), col(Sight.problem_id) == bindparam("its_id")
 )
-
-
-@cache
-def _updating(table: type[ProblemRow | AssignmentRow], columns: frozenset[str]) -> Any:
-    return (
-        update(table_of(table))
-        .where(columns_of(table).id == bindparam("its_id"))
-        .values({name: bindparam(name) for name in sorted(columns)})
-    )
 
 
 def _row(problem: Problem) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class UnknownCode(Unprocessable):
 def in_force(found: Mapping[str, Any], code: str, what: str) -> Any:
     """The looked-up record of a code, or the refusal that it is not known or no longer used."""
     record = found.get(code)
-    if record is None or not getattr(record, "active", True) or getattr(record, "valid_to", None) is not None:
+    if record is None or (record.valid_to is not None if isinstance(record, Area) else not record.active):
         raise UnknownCode(f"{what}: unknown, or no longer in force", field=what)
     return record
 

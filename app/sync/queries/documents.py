@@ -101,7 +101,7 @@ _GONE = (
 
 
 def _members(dialect: str) -> dict[str, Any]:
-    """A problem as `DocumentOut`, without the advice."""
+    """A problem as `DocumentOut`, without the advice. Members that are alike stand together: so they pack better."""
     parts = select(_PARTS).where(_PARTS.problem_id == _PROBLEMS.id).order_by(_PARTS.sequence)
     part = parts.correlate(_PROBLEMS.id.table).subquery()
     facts = (
@@ -114,8 +114,8 @@ def _members(dialect: str) -> dict[str, Any]:
     photos = select(_PHOTOS.photo_id).where(_PHOTOS.problem_id == _PROBLEMS.id).order_by(_PHOTOS.version)
     photo = photos.correlate(_PROBLEMS.id.table).subquery()
     names = (
-        "id number version position state title description seen_on source source_ref address landmark rt rw priority "
-        "escalation origin endorsed plan target_on desk desk_until due_at promised_at hold_review_on resolution rating "
+        "id number version position state title description source source_ref address landmark priority escalation "
+        "origin endorsed plan target_on desk desk_until due_at promised_at seen_on hold_review_on resolution rating "
         "closing planned_in created_at updated_at"
     )
     return {name: _PROBLEMS[name] for name in names.split()} | {
@@ -133,6 +133,8 @@ def _members(dialect: str) -> dict[str, Any]:
                 else_=null(),
             )
         ),
+        "rt": _PROBLEMS.rt,
+        "rw": _PROBLEMS.rw,
         "assignments": list_of(dialect, object_of(dialect, _part_members(part.c)), part),
         "facts": list_of(
             dialect,
