@@ -35,7 +35,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel
 
-from app.kit.columns import columns_of, table_of
+from app.kit.columns import Moment, columns_of, table_of
 from app.kit.refusals import Busy
 from app.kit.settings import Settings
 from app.kit.shelves import Shelves, session_info
@@ -188,7 +188,7 @@ def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
         _write_columns(session, _inserting(table, columns), rows)
     else:
         given = [{name: row[name] for name in columns} for row in rows]
-        _write_array(session, _inserting_array(table, columns), given)
+        _write_array(session, table, _inserting_array(table, columns), given)
 
 
 def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -197,7 +197,7 @@ def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
     if dialect_of(session) == "sqlite" or len(rows) == 1:
         write_rows(session, _updating(table, columns), [{**row, "its_id": row["id"]} for row in rows])
     else:
-        _write_array(session, _updating_array(table, columns), rows)
+        _write_array(session, table, _updating_array(table, columns), rows)
 
 
 @cache
@@ -240,13 +240,18 @@ def _made_ready(values: list[Any], make: Callable[[Any], Any] | None) -> list[An
     last = made = None
     for value in values:
         if value is not last or not ready:
-            last, made = value, make(value)
+            last, made = value, None if value is None else make(value)
         ready.append(made)
     return ready
 
 
-def _write_array(session: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_array(
+    session: Session, table: type[SQLModel], statement: Executable, rows: Sequence[Mapping[str, Any]]
+) -> None:
     """Runs it on PostgreSQL once, for all rows of a JSON array."""
+    moments = [name for name in rows[0] if isinstance(columns_of(table)[name].type, Moment)]
+    if any(row[name] is not None and row[name].tzinfo is None for row in rows for name in moments):
+        raise ValueError("a moment needs a time zone")  # as text it would be taken for one of the server's zone
     session.connection().execute(statement, {"rows": to_json(rows).decode()})
 
 
