@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import Row, bindparam, exists, select
 from sqlmodel import Session
 
 from app.kit.columns import columns_of
@@ -37,7 +37,7 @@ _KNOWN = select(
 class Known:
     """What is known of a device that speaks."""
 
-    device: SyncDevice | None
+    device: SyncDevice | Row[Any] | None
     has_last: bool
     """Whether the last operation that it was told is taken is known here."""
 
@@ -45,15 +45,12 @@ class Known:
 def known_device(session: Session, account_id: UUID, said: DeviceIn) -> Known:
     """What is known of a device that speaks; one that was revoked is told so, and nothing else."""
     asked = {"account": account_id, "device": said.id, "operation": said.last_operation}
-    found = session.connection().execute(_KNOWN, asked).mappings().one_or_none()
-    if found is None:
+    device: Any = session.connection().execute(_KNOWN, asked).one_or_none()
+    if device is None:
         return Known(None, has_last=said.last_operation is None)
-    row = dict(found)
-    has_last = row.pop("has_last") or said.last_operation is None
-    device = SyncDevice(**row)
     if device.revoked_at is not None:
         raise DeviceRevoked
-    return Known(device, has_last)
+    return Known(device, has_last=device.has_last or said.last_operation is None)
 
 
 def state_of(known: Known, said: DeviceIn, now: datetime) -> DeviceStateOut:
@@ -78,7 +75,12 @@ def skew_of(said: DeviceIn, now: datetime) -> int | None:
 
 
 def note_contact(
-    house: House, actor: Actor, known: SyncDevice | None, said: DeviceIn, held: Mapping[str, int], now: datetime
+    house: House,
+    actor: Actor,
+    known: SyncDevice | Row[Any] | None,
+    said: DeviceIn,
+    held: Mapping[str, int],
+    now: datetime,
 ) -> None:
     """Notes that a device spoke and what it holds, in a small write of its own; where nothing is new, rarely."""
     told = told_by(said, now) | {"area_code": actor.area_code}
@@ -114,7 +116,7 @@ def told_by(said: DeviceIn, now: datetime) -> dict[str, Any]:
     }
 
 
-def _is_stale_news(known: SyncDevice, told: Mapping[str, Any]) -> bool:
+def _is_stale_news(known: SyncDevice | Row[Any], told: Mapping[str, Any]) -> bool:
     same = all(getattr(known, name) == told[name] for name in ("name", "schema_version", "waiting", "area_code"))
     drifted = abs((told["skew_seconds"] or 0) - (known.skew_seconds or 0)) > _SKEW_NOTED_SECONDS
     return same and not drifted and told["last_contact_at"] - known.last_contact_at < _NOTED_EVERY

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, and_, bindparam, cast, func, literal_column, select, text, tuple_
+from sqlalchemy import JSON, String, Text, and_, bindparam, cast, column, func, literal_column, select, text
 from sqlmodel import Session
 
 from app.areas.models import Area
@@ -272,20 +272,23 @@ def _standing(session: Session, places: Collection[tuple[str, int]]) -> dict[tup
     """The facts that stand at these places."""
     if not places:
         return {}
-    dialect = dialect_of(session)
-    asked = json.dumps(list(places)) if dialect == "sqlite" else list(places)
-    rows = session.connection().execute(_at(dialect), {"places": asked})
+    rows = session.connection().execute(_at(dialect_of(session)), {"places": json.dumps(list(places))})
     return {(row.log, row.position): row for row in rows}
 
 
 @cache
 def _at(dialect: str) -> Any:
-    found = select(_ENTRIES.log, _ENTRIES.position, _ENTRIES.subject, _ENTRIES.version, _ENTRIES.kind, _ENTRIES.at)
-    if dialect != "sqlite":
-        return found.where(tuple_(_ENTRIES.log, _ENTRIES.position).in_(bindparam("places", expanding=True)))
-    place = func.json_each(bindparam("places")).table_valued("value").alias("place")  # of pairs it searches no index
-    of_it = [func.json_extract(place.c.value, literal_column(f"'$[{part}]'")) for part in (0, 1)]
-    return found.join_from(place, _ENTRIES.log.table, and_(_ENTRIES.log == of_it[0], _ENTRIES.position == of_it[1]))
+    """Places come as one array: SQLite searches no index for a list of them, and PostgreSQL plans each list anew."""
+    array: Any = bindparam("places", type_=Text)
+    pairs = func.json_each(array) if dialect == "sqlite" else func.json_array_elements(cast(array, JSON))
+    pair = pairs.table_valued(column("value", JSON)).alias("place").c.value
+    return select(
+        _ENTRIES.log, _ENTRIES.position, _ENTRIES.subject, _ENTRIES.version, _ENTRIES.kind, _ENTRIES.at
+    ).join_from(
+        pair.table,
+        _ENTRIES.log.table,
+        and_(_ENTRIES.log == pair[0].as_string(), _ENTRIES.position == pair[1].as_integer()),
+    )
 
 
 def _fault(cursor: cursors.Cursor, log: Log, standing: Any, actor: Actor) -> Resync | None:
