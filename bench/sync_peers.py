@@ -1,5 +1,6 @@
 """What synchronising is held against: the drivers themselves, with tuples, and nobody to ask for permission."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import Table
+from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 
 from app.sync.queries.documents import KEPT_AFTER_END
@@ -145,8 +146,11 @@ class Psycopg:
         self._twin.close()
 
 
+sqlite3.register_adapter(Jsonb, lambda document: json.dumps(document.obj))
+
+
 class Sqlite:
-    """SQLite, by the driver of the standard library."""
+    """SQLite, by the driver of the standard library. It writes documents as JSON itself, as psycopg does."""
 
     def __init__(self, stand: SyncStand) -> None:
         self._store, self._twin = open_file(stand.sqlite), open_file(stand.sqlite_twin)
@@ -188,7 +192,9 @@ class Sqlite:
     def _rows(connection: sqlite3.Connection, table: Table, where: str, values: Sequence[Any]) -> list[Row]:
         cursor = connection.execute(f'SELECT * FROM "{table.name}" WHERE {where}', values)
         names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        documents = [column.name for column in table.columns if isinstance(column.type, JSON)]
+        return [row | {name: json.loads(row[name]) for name in documents if row[name] is not None} for row in rows]
 
     def write(self, statements: Sequence[Statement]) -> None:
         self._twin.execute("BEGIN IMMEDIATE")
