@@ -7,7 +7,7 @@ is upgraded, because two of those that meet can only fail. Between processes the
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -44,6 +44,8 @@ AnswerT = TypeVar("AnswerT")
 
 _TRIES = 3
 _SQLITE_BUSY_MILLISECONDS = 15_000
+_STATEMENTS_KEPT = 500
+"""Of each kind: they differ by the columns that are not empty."""
 _RETRYABLE = {"40001", "40P01", "23505"}
 """Serialization failure, deadlock, and a unique value taken by a transaction that we could not see yet."""
 
@@ -182,30 +184,34 @@ def write_rows(session: Session, statement: Executable, rows: Sequence[Mapping[s
 def insert_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts rows that name every column; columns that are empty in all of them are left out, for they cost too."""
     columns = tuple(name for name in rows[0] if any(row[name] is not None for row in rows))
-    if len(rows) == 1:
-        write_rows(session, _inserting(table, columns), [{name: rows[0][name] for name in columns}])
-    elif dialect_of(session) == "sqlite":
+    if dialect_of(session) == "sqlite":
         _write_columns(session, _inserting(table, columns), rows)
+        return
+    given = [{name: row[name] for name in columns} for row in rows]
+    if len(rows) == 1:
+        write_rows(session, _inserting(table, columns), given)
     else:
-        given = [{name: row[name] for name in columns} for row in rows]
         _write_array(session, table, _inserting_array(table, columns), given)
 
 
 def update_rows(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     """Changes rows that are known by their `id`; all name the same columns."""
-    columns = tuple(name for name in rows[0] if name != "id")
-    if dialect_of(session) == "sqlite" or len(rows) == 1:
-        write_rows(session, _updating(table, columns), [{**row, "its_id": row["id"]} for row in rows])
+    columns = tuple(sorted(name for name in rows[0] if name != "id"))
+    named = [{**row, "its_id": row["id"]} for row in rows]
+    if dialect_of(session) == "sqlite":
+        _write_columns(session, _updating(table, columns), named)
+    elif len(rows) == 1:
+        write_rows(session, _updating(table, columns), named)
     else:
         _write_array(session, table, _updating_array(table, columns), rows)
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS_KEPT)
 def _inserting(table: type[SQLModel], columns: tuple[str, ...]) -> Insert:
     return insert(table_of(table)).values({name: bindparam(name) for name in columns})
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS_KEPT)
 def _updating(table: type[SQLModel], columns: tuple[str, ...]) -> Update:
     named: dict[str, Any] = {name: bindparam(name) for name in columns}
     return update(table_of(table)).where(columns_of(table).id == bindparam("its_id")).values(named)
@@ -217,15 +223,15 @@ def _updating(table: type[SQLModel], columns: tuple[str, ...]) -> Update:
 # three thousand rows of what a phone did in some days that costs more than all that is decided about them.
 
 
-def _write_columns(session: Session, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_columns(session: Session, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
     """Runs it on SQLite for each row. Values are made ready by column, and one that comes again and again only once."""
     sql, places = _on_sqlite(statement)
     columns = [_made_ready([row[name] for row in rows], make) for name, make in places]
     session.connection().exec_driver_sql(sql, list(zip(*columns, strict=True)))
 
 
-@cache
-def _on_sqlite(statement: Insert) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
+@lru_cache(maxsize=_STATEMENTS_KEPT)
+def _on_sqlite(statement: Insert | Update) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
     """The statement as the driver takes it, and for each place in it the name and what makes its values ready."""
     dialect = sqlite.dialect()
     compiled: Any = statement.compile(dialect=dialect)
@@ -255,12 +261,12 @@ def _write_array(
     session.connection().execute(statement, {"rows": to_json(rows).decode()})
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS_KEPT)
 def _inserting_array(table: type[SQLModel], columns: tuple[str, ...]) -> Insert:
     return insert(table_of(table)).from_select(columns, select(*_in_array(table, columns)))
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS_KEPT)
 def _updating_array(table: type[SQLModel], columns: tuple[str, ...]) -> Update:
     of_it = _in_array(table, ("id", *columns))
     given = {name: of_it[name] for name in columns}
