@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy
-from pydantic_core import to_json
+from pydantic import TypeAdapter
 from sqlalchemy import (
     JSON,
     ColumnElement,
@@ -41,6 +41,9 @@ from app.kit.settings import Settings
 from app.kit.shelves import Shelves, session_info
 
 AnswerT = TypeVar("AnswerT")
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+"""Of whatever columns hold: ids, moments, documents."""
 
 _TRIES = 3
 _SQLITE_BUSY_MILLISECONDS = 15_000
@@ -258,7 +261,7 @@ def _write_array(
     moments = [name for name in rows[0] if isinstance(columns_of(table)[name].type, Moment)]
     if any(row[name] is not None and row[name].tzinfo is None for row in rows for name in moments):
         raise ValueError("a moment needs a time zone")  # as text it would be taken for one of the server's zone
-    session.connection().execute(statement, {"rows": to_json(rows).decode()})
+    session.connection().execute(statement, {"rows": _JSON.dump_json(rows).decode()})
 
 
 @lru_cache(maxsize=_STATEMENTS_KEPT)

@@ -173,7 +173,8 @@ def a_server_that_was_set_back_takes_no_notice(patch: Patch) -> None:
     whole = push._Batch._locked_device
 
     def locked(batch: Any) -> Any:
-        batch._said = batch._said.model_copy(update={"last_accepted": 0})
+        device = batch._said.device.model_copy(update={"last_operation": None})
+        batch._said = batch._said.model_copy(update={"last_accepted": 0, "device": device})
         return whole(batch)
 
     patch.setattr(push._Batch, "_locked_device", locked)
