@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import (
     JSON,
     ColumnElement,
@@ -42,8 +42,8 @@ from app.kit.shelves import Shelves, session_info
 
 AnswerT = TypeVar("AnswerT")
 
-_JSON: TypeAdapter[Any] = TypeAdapter(Any)
-"""Of whatever columns hold: ids, moments, documents."""
+_JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
+"""Of whatever columns hold: ids, moments, documents. A number that is none is refused by the database, not lost."""
 
 _TRIES = 3
 _SQLITE_BUSY_MILLISECONDS = 15_000

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ EXTRAS = {"requirements.lock": ["postgres", "speed"], "requirements-test.lock": 
 def pins(lock: str) -> dict[str, list[str]]:
     """Versions by name; there are several where they depend on the Python."""
     found: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", (HERE / lock).read_text(), re.MULTILINE):
+    for name, version in re.findall(
+        r"^([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==([^ ;\\]+)", (HERE / lock).read_text(), re.MULTILINE
+    ):
         found.setdefault(name, []).append(version)
     return found
 
@@ -29,7 +32,7 @@ def test_a_lock_names_no_place(lock: str) -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_package_is_pinned_and_hashed(lock: str) -> None:
     for entry in re.split(r"\n(?=\S)", (HERE / lock).read_text().strip()):
-        assert re.match(r"[a-z0-9-]+==\S+", entry)
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", entry)
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry.split()[0]
 
 
@@ -43,6 +46,24 @@ def test_a_lock_has_what_the_project_asks_for(lock: str) -> None:
     for line in asked:
         requirement = Requirement(line)
         assert all(requirement.specifier.contains(version) for version in locked[requirement.name.lower()]), line
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_extras_that_packages_ask_for_are_pinned_with_them(lock: str) -> None:
+    """Older pips look for `coverage[toml]` beside a pinned `coverage`, and meet the newest, which has no hash here."""
+    text = (HERE / lock).read_text()
+    asked = [Requirement(line) for name in pins(lock) for line in _asked_by(name)]
+    wanted = {(each.name.lower(), extra) for each in asked for extra in each.extras if not each.marker}
+    assert wanted or lock == "requirements.lock"
+    for name, extra in wanted:
+        assert re.search(rf"^{re.escape(name)}\[[^]]*\b{extra}\b[^]]*\]==", text, re.MULTILINE), f"{name}[{extra}]"
+
+
+def _asked_by(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:  # of another system, or another Python
+        return []
 
 
 def test_tests_run_on_what_is_served() -> None:

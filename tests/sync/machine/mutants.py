@@ -169,15 +169,14 @@ def what_was_sent_counts_as_delivered(patch: Patch) -> None:
 
 
 def a_server_that_was_set_back_takes_no_notice(patch: Patch) -> None:
-    """Of a device that knows more than itself."""
-    whole = push._Batch._locked_device
+    """Of a device that was told more than the server knows by now, neither in a push nor in a pull."""
+    whole = exchange.state_of
 
-    def locked(batch: Any) -> Any:
-        device = batch._said.device.model_copy(update={"last_operation": None})
-        batch._said = batch._said.model_copy(update={"last_accepted": 0, "device": device})
-        return whole(batch)
+    def state_of(*given: Any) -> Any:
+        return whole(*given).model_copy(update={"accepted": 2**31 - 1, "rewound": False})
 
-    patch.setattr(push._Batch, "_locked_device", locked)
+    patch.setattr(push._Batch, "_is_rewound", lambda batch, device, known: False)
+    patch.setattr(exchange, "state_of", state_of)
 
 
 def rights_are_those_of_the_day_of_recording(patch: Patch) -> None:
