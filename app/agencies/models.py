@@ -24,6 +24,8 @@ class Agency(SQLModel, table=True):
     """Whether its people log in here; without accounts, whoever assigned moves its work on its behalf, by hand."""
     active: bool = True
     """Only an active agency is given new work."""
+    email: str | None = Field(default=None, max_length=254)
+    """The office's address, to which links to its assignments are sent; None where none are."""
 
 
 class Category(SQLModel, table=True):

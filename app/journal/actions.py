@@ -77,12 +77,21 @@ class Draft:
         self._recorded: list[Recorded] = []
 
     def add(
-        self, log: str, subject: UUID, version: int, author: Author, fact: Fact, happened_at: datetime | None = None
+        self,
+        log: str,
+        subject: UUID,
+        version: int,
+        author: Author,
+        fact: Fact,
+        happened_at: datetime | None = None,
+        record: object | None = None,
     ) -> int:
         """Gives the fact the next position of a locked log, and answers it."""
         head = self._heads[log]
         head.position += 1
-        self._recorded.append(Recorded(log, head.position, subject, version, self._work.now, author, fact, happened_at))
+        self._recorded.append(
+            Recorded(log, head.position, subject, version, self._work.now, author, fact, happened_at, record)
+        )
         return head.position
 
     def write(self) -> list[Recorded]:

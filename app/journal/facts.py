@@ -51,3 +51,5 @@ class Recorded:
     fact: Fact
     happened_at: datetime | None = None
     """When it happened by the clock of whoever recorded it, where that differs from when we received it."""
+    record: object | None = None
+    """What the fact made of the record it is about, as its room knows it; told to subscribers, stored nowhere here."""

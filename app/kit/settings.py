@@ -86,6 +86,27 @@ class Settings(BaseSettings):
     """Working days a kelurahan's devices may be unheard of before the board calls it late."""
     sync_silent_days: Annotated[int, Field(ge=0, le=250)] = 3
     """Working days of the same before it counts as silent, which its log notes."""
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")] = "http://127.0.0.1:8000"
+    """Where people and systems outside reach this installation; what is sent to them leads back to it."""
+    webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_between_commas)] = ()
+    """Networks, between commas, into which webhooks may be sent although they are not public: a government intranet."""
+    webhook_http: bool = False
+    """Whether webhooks may go to `http://` addresses; for demos and tests."""
+    webhook_ports: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_between_commas)] = (443, 8443)
+    """Ports to which webhooks may be sent, between commas; 0 stands for any."""
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
+    """Longest that one attempt may take, from looking up the name to the end of the answer."""
+    webhook_in_flight: Annotated[int, Field(ge=1, le=500)] = 64
+    """Attempts that one process makes at once."""
+    webhook_in_flight_per_endpoint: Annotated[int, Field(ge=1, le=100)] = 8
+    webhook_catching_up_per_second: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Deliveries a second to an endpoint that has just come back, until it has everything."""
+    link_days: Annotated[int, Field(ge=1, le=90)] = 30
+    """Days for which a link to one assignment is good."""
+    mail_url: SecretStr | None = None
+    """Server for e-mail, such as `smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without one, mail is put
+    into the folder `data_dir/mail`."""
+    mail_from: str = "Ujung Tombak <no-reply@localhost>"
     background: bool = True
     """Whether the API process also runs the worker's rounds; off where `ujung worker` runs beside it."""
     log_json: bool = False

@@ -26,6 +26,14 @@ class Actor:
     must_change_password: bool
     last_used_at: datetime | None = None
     """When their device was last noted as used."""
+    verbs: frozenset[str] | None = None
+    """What a system may do with its key (`KeyVerb`), or a link; None for a person, who may do what their post may."""
+    part_id: UUID | None = None
+    """The one assignment that a link is for; it acts on nothing else."""
+
+    def grants(self, verb: str) -> bool:
+        """Whether the key or link itself allows it; what the post may do is the policy's to say."""
+        return self.verbs is None or verb in self.verbs
 
     @property
     def is_admin(self) -> bool:

@@ -1,12 +1,13 @@
 """Tables of people."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from app.kit.columns import Code, EnumText, Moment
+from app.kit.columns import Code, Document, EnumText, Moment
 from app.people.words import PostKind
 
 
@@ -62,5 +63,29 @@ class DeviceSession(SQLModel, table=True):
     created_at: datetime = Field(sa_type=Moment)
     expires_at: datetime = Field(sa_type=Moment)
     last_used_at: datetime = Field(sa_type=Moment)
+    """Accurate to ten minutes."""
+    revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class ApiKey(SQLModel, table=True):
+    """What a system of an agency shows instead of a login. The key itself is known to that system alone."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (Index("ix_api_key_agency", "agency_code", "id"),)
+
+    id: UUID = Field(primary_key=True)
+    agency_code: str = Field(foreign_key="agency.code", sa_type=Code(20))
+    name: str = Field(max_length=120)
+    """What the agency calls the system that holds it."""
+    prefix: str = Field(max_length=16)
+    """The beginning of the key, by which people tell keys apart."""
+    token_hash: str = Field(max_length=64, unique=True)
+    """SHA-256 of the key, in hexadecimal."""
+    verbs: list[Any] = Field(sa_type=Document)
+    """The `KeyVerb`s it may do, by value."""
+    created_at: datetime = Field(sa_type=Moment)
+    created_by: UUID | None = Field(default=None, foreign_key="account.id")
+    expires_at: datetime | None = Field(default=None, sa_type=Moment)
+    last_used_at: datetime | None = Field(default=None, sa_type=Moment)
     """Accurate to ten minutes."""
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)

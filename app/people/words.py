@@ -45,6 +45,46 @@ class PostKind(StrEnum):
         return self in (PostKind.LURAH, PostKind.CAMAT, PostKind.HEAD, PostKind.MAYOR)
 
 
+class KeyVerb(StrEnum):
+    """Something that an agency's own system may do with an API key; a key may do only what it names."""
+
+    READ = "read"
+    EVENTS = "events"
+    ENDPOINTS = "endpoints"
+    COMMENT = "problem.comment"
+    ATTACH = "problem.attach"
+    ASK = "problem.ask"
+    ACCEPT = "assignment.accept"
+    START = "assignment.start"
+    PROGRESS = "assignment.progress"
+    DELEGATE = "assignment.delegate"
+    HOLD = "assignment.hold"
+    RESUME = "assignment.resume"
+    FINISH = "assignment.finish"
+    REFUSE = "assignment.refuse"
+
+    @property
+    def label(self) -> str:
+        return _KEY_LABELS[self]
+
+
+_KEY_LABELS = {
+    KeyVerb.READ: "Membaca masalah dan disposisi",
+    KeyVerb.EVENTS: "Mengambil peristiwa",
+    KeyVerb.ENDPOINTS: "Mengelola alamat webhook",
+    KeyVerb.COMMENT: "Mengomentari",
+    KeyVerb.ATTACH: "Melampirkan foto",
+    KeyVerb.ASK: "Bertanya",
+    KeyVerb.ACCEPT: "Menerima disposisi",
+    KeyVerb.START: "Memulai pekerjaan",
+    KeyVerb.PROGRESS: "Melaporkan kemajuan",
+    KeyVerb.DELEGATE: "Menugaskan",
+    KeyVerb.HOLD: "Mengusulkan penundaan",
+    KeyVerb.RESUME: "Melanjutkan pekerjaan",
+    KeyVerb.FINISH: "Menyelesaikan bagian",
+    KeyVerb.REFUSE: "Menolak disposisi",
+}
+
 _LABELS = {
     PostKind.OPERATOR: "Operator",
     PostKind.LURAH: "Lurah",

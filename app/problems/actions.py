@@ -392,7 +392,7 @@ class _Desk:
         for fact in facts:
             before, after = after, evolve(after, fact, context.now, context.author)
             log = before.area_code if before is not None and fact.kind == "moved_out" else after.area_code
-            position = self._draft.add(log, after.id, after.version, context.author, fact, intent.happened_at)
+            position = self._draft.add(log, after.id, after.version, context.author, fact, intent.happened_at, after)
             if fact.kind == "moved_out":
                 self._left[log, after.id] = position
             after = replace(after, position=position)

@@ -1,0 +1,1 @@
+"""Agencies' own systems: events out, signed and never lost; told again until they are taken."""

@@ -1,0 +1,1 @@
+"""Questions about endpoints, events and deliveries."""

@@ -1,0 +1,1 @@
+"""HTTP of endpoints, events and deliveries."""
