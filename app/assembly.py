@@ -52,6 +52,7 @@ from app.sync.routes.exchange import router as sync_exchange
 from app.sync.routes.reference import router as sync_reference
 from app.sync.routes.uploads import router as sync_uploads
 from app.sync.uploads import sweep_uploads
+from app.webhooks.bell import Bell
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
@@ -70,7 +71,12 @@ def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Se
         identify=identify,
         remember_use=remember_use,
         subscribers=(follow_moves, *subscribers),
-        parts={"photos": open_store(settings), "passwords": Passwords(settings), "throttle": Throttle(settings)},
+        parts={
+            "photos": open_store(settings),
+            "passwords": Passwords(settings),
+            "throttle": Throttle(settings),
+            "bell": Bell(),
+        },
     )
 
 
