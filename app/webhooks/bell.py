@@ -1,4 +1,4 @@
-"""The bell: whoever waits for deliveries in this process hears at once that there are some; others look now and then."""
+"""The bell: whoever waits for deliveries in this process hears at once that there are some; others look by and by."""
 
 import threading
 from collections.abc import Callable

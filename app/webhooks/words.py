@@ -25,12 +25,13 @@ class EventType(StrEnum):
     PROBLEM_PRIORITISED = "problem.prioritised"
     PROBLEM_MOVED = "problem.moved"
     PROBLEM_FORWARDED = "problem.forwarded"
+    PROBLEM_ENDORSED = "problem.endorsed"
     PROBLEM_HANDLED_LOCALLY = "problem.handled_locally"
     PROBLEM_ACCEPTED = "problem.accepted"
     PROBLEM_ASSIGNED = "problem.assigned"
     PROBLEM_RETURNED = "problem.returned"
     PROBLEM_ANSWERED = "problem.answered"
-    PROBLEM_STARTED = "problem.started"
+    PROBLEM_TAKEN_UP = "problem.taken_up"
     PROBLEM_FINISHED = "problem.finished"
     PROBLEM_HELD = "problem.held"
     PROBLEM_RESUMED = "problem.resumed"
@@ -39,6 +40,8 @@ class EventType(StrEnum):
     PROBLEM_REOPENED = "problem.reopened"
     PROBLEM_CLOSED = "problem.closed"
     PROBLEM_APPEALED = "problem.appealed"
+    PROBLEM_APPEAL_DECIDED = "problem.appeal_decided"
+    PROBLEM_MAIN_CHANGED = "problem.main_changed"
     PROBLEM_ESCALATED = "problem.escalated"
     PROBLEM_COMMENTED = "problem.commented"
     PROBLEM_PHOTO_ADDED = "problem.photo_added"
@@ -93,6 +96,21 @@ class DeliveryState(StrEnum):
         return _LABELS[self]
 
 
+class DeliveryStanding(StrEnum):
+    """How a delivery is told to stand: its state, and whether it is held while nothing is sent to its endpoint."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    """It waits until its endpoint, paused by hand or disabled, is active again."""
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+
 class Fault(StrEnum):
     """Why an attempt failed."""
 
@@ -118,4 +136,5 @@ _LABELS: Final[dict[StrEnum, str]] = {
     DeliveryState.DELIVERED: "Terkirim",
     DeliveryState.EXHAUSTED: "Habis percobaan",
     DeliveryState.CANCELLED: "Dibatalkan",
+    DeliveryStanding.HELD: "Ditahan",
 }

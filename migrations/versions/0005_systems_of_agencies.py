@@ -91,12 +91,13 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("payload", sa.String(), nullable=False),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["agency_code"], ["agency.code"], name=op.f("fk_webhook_event_agency_code")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_event")),
     )
     op.create_index("ix_webhook_event_agency", "webhook_event", ["agency_code", "id"], unique=False)
     op.create_index("ix_webhook_event_at", "webhook_event", ["at"], unique=False)
-    op.create_index("ix_webhook_event_open", "webhook_event", ["agency_code", "acknowledged_at", "id"], unique=False)
+    op.create_index("ix_webhook_event_open", "webhook_event", ["agency_code", "is_open", "id"], unique=False)
 
     op.create_table(
         "assignment_link",
@@ -112,7 +113,6 @@ def upgrade() -> None:
         sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mail_to", sa.String(length=254), nullable=True),
         sa.Column("mail_at", sa.DateTime(timezone=True), nullable=True),
