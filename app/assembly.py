@@ -52,10 +52,15 @@ from app.sync.routes.exchange import router as sync_exchange
 from app.sync.routes.reference import router as sync_reference
 from app.sync.routes.uploads import router as sync_uploads
 from app.sync.uploads import sweep_uploads
+from app.webhooks.actions.events import sweep_events
+from app.webhooks.actions.publishing import publish
 from app.webhooks.bell import Bell
+from app.webhooks.routes.events import router as webhook_events
+from app.webhooks.routes.outgoing import router as outgoing
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
+WEBHOOKS = (webhook_events,)
 SYNC = (sync_exchange, sync_decisions, sync_reference, sync_uploads, sync_board, sync_devices)
 ROUND_SECONDS = 60.0
 _log = structlog.get_logger("ujung")
@@ -70,7 +75,7 @@ def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Se
         vault=open_vault(settings),
         identify=identify,
         remember_use=remember_use,
-        subscribers=(follow_moves, *subscribers),
+        subscribers=(follow_moves, publish, *subscribers),
         parts={
             "photos": open_store(settings),
             "passwords": Passwords(settings),
@@ -95,8 +100,9 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
     app.add_middleware(Edge, settings=settings)
     _add_handlers(app)
-    for router in (problems, *SYNC, people, areas, agencies, workdays):  # tried in order: what is asked most, first
+    for router in (problems, *SYNC, people, areas, agencies, workdays, *WEBHOOKS):  # the most asked is tried first
         app.include_router(router, prefix=API)
+    app.webhooks.include_router(outgoing)
     _add_health(app)
     add_docs(app, with_password=settings.docs_login)
     return app
@@ -140,6 +146,7 @@ def do_rounds(house: House) -> None:
         "marks": sweep_gone,
         "answers": forget_answers,
         "devices": forget_devices,
+        "events": sweep_events,
     }
     for name, part in parts.items():
         try:

@@ -7,14 +7,14 @@ know more follows `href` with the agency's key, and that reading is known. A tes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.agencies.words import AgencyCode, CategoryCode
 from app.areas.words import AreaCode
-from app.kit.words import Count, Out, Timestamp
+from app.kit.words import Count, In, Out, Timestamp
 from app.problems.words import (
     AssignmentState,
     Closing,
@@ -514,6 +514,35 @@ def _payload(type_: EventType, shape: Shape) -> type[Payload]:
 
 PAYLOADS: Final[Mapping[EventType, type[Payload]]] = {type_: _payload(type_, shape) for type_, shape in SHAPES.items()}
 """The whole body of each type."""
+
+
+if TYPE_CHECKING:
+    AnyPayload = Payload
+else:
+    AnyPayload = Annotated[Union[tuple(PAYLOADS.values())], Field(discriminator="type")]  # noqa: UP007 - of a table
+
+
+class EventOut(Out):
+    """An event that waits to be acknowledged."""
+
+    id: Annotated[UUID, Field(description="The `webhook-id` of what is sent.")]
+    payload: Annotated[AnyPayload, Field(description="The body of what is sent.")]
+
+
+class AcknowledgeIn(In):
+    """Events that a system has, and wants to be told no more."""
+
+    ids: Annotated[
+        tuple[UUID, ...],
+        Field(min_length=1, max_length=500, description="Each of them by its id; there is no *up to*."),
+    ]
+
+
+class AcknowledgedOut(Out):
+    """What became of an acknowledgement; the same if it is sent again."""
+
+    acknowledged: Annotated[Count, Field(description="Events among these that are acknowledged now.")]
+    unknown: Annotated[list[UUID], Field(description="Ids of no event of your agency.")]
 
 
 def payload_text(type_: EventType, at: datetime, data: BaseModel | Mapping[str, Any]) -> str:

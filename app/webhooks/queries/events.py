@@ -1,0 +1,28 @@
+"""Questions about events: what an agency has not acknowledged."""
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.kit.house import Work
+from app.kit.paging import Slice
+from app.kit.refusals import NotPermitted
+from app.kit.rendering import RenderedPage, cut
+from app.people.actors import Actor
+from app.webhooks.models import Event
+from app.webhooks.payloads import EventOut
+
+
+def agency_of(actor: Actor) -> str:
+    """The agency whose events the caller reads; refuses whoever works in none."""
+    if not actor.kind.in_agency or actor.agency_code is None:
+        raise NotPermitted
+    return actor.agency_code
+
+
+def unacknowledged(work: Work[Actor], slicing: Slice) -> RenderedPage[EventOut]:
+    """The events of the caller's agency that it has not acknowledged, oldest first, as they are sent."""
+    statement = select(col(Event.id), col(Event.payload)).where(
+        col(Event.agency_code) == agency_of(work.caller), col(Event.is_open).is_(True)
+    )
+    rows = work.session.execute(slicing.apply(statement, col(Event.id), descending=False)).all()
+    return cut([f'{{"id":"{event_id}","payload":{payload}}}' for event_id, payload in rows], slicing, "id")
