@@ -21,7 +21,7 @@ from app.agencies.schemas import (
 from app.agencies.words import AgencyCode, AgencyKind, CategoryClass, CategoryCode
 from app.areas.queries import UnknownArea
 from app.areas.words import AreaCode
-from app.kit.doors import WRITES, CallerDoor
+from app.kit.doors import WRITES, CallerDoor, ReferenceDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import NotPermitted, Unauthenticated, refused
 from app.kit.rules import by_admin
@@ -31,7 +31,7 @@ router = APIRouter()
 
 @router.get("/agencies", tags=["agencies"], summary="Agencies", responses=refused(Unauthenticated, BadCursor))
 async def list_agencies(
-    door: CallerDoor,
+    door: ReferenceDoor,
     slicing: Slicing,
     kind: Annotated[AgencyKind | None, Query(description="Of this kind.")] = None,
     active: Annotated[bool | None, Query(description="Only those that are given new work, or only the others.")] = None,
@@ -45,14 +45,14 @@ async def list_agencies(
 @router.get(
     "/agencies/{code}", tags=["agencies"], summary="One agency", responses=refused(Unauthenticated, AgencyNotFound)
 )
-async def read_agency(door: CallerDoor, code: Annotated[AgencyCode, Path()]) -> AgencyOut:
+async def read_agency(door: ReferenceDoor, code: Annotated[AgencyCode, Path()]) -> AgencyOut:
     """One agency by its code."""
     return await door.read(lambda work: queries.agency(work.session, code))
 
 
 @router.get("/categories", tags=["agencies"], summary="Categories", responses=refused(Unauthenticated, BadCursor))
 async def list_categories(
-    door: CallerDoor,
+    door: ReferenceDoor,
     slicing: Slicing,
     parent: Annotated[CategoryCode | None, Query(description="Only those directly below this one.")] = None,
     class_: Annotated[CategoryClass | None, Query(alias="class", description="Of this class.")] = None,
@@ -75,7 +75,7 @@ async def list_categories(
     "/responsibilities", tags=["agencies"], summary="Who is responsible", responses=refused(Unauthenticated, BadCursor)
 )
 async def list_responsibilities(
-    door: CallerDoor,
+    door: ReferenceDoor,
     slicing: Slicing,
     category: Annotated[CategoryCode | None, Query(description="Rules for this category itself.")] = None,
     area: Annotated[
@@ -113,7 +113,7 @@ async def create_agency(door: CallerDoor, body: AgencyIn) -> AgencyOut:
     responses=refused(Unauthenticated, NotPermitted, *WRITES, AgencyNotFound),
 )
 async def change_agency(door: CallerDoor, code: Annotated[AgencyCode, Path()], body: AgencyChange) -> AgencyOut:
-    """Its name, its kind, whether it has accounts, whether it is given new work. The code stays."""
+    """Its name, its kind, its e-mail address, whether it has accounts, whether it is given new work. The code stays."""
     return await door.write(by_admin(lambda work: actions.change_agency(work, code, body)))
 
 

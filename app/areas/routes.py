@@ -8,7 +8,7 @@ from app.areas import queries
 from app.areas.queries import AreaNotFound, NothingToLookFor
 from app.areas.schemas import AreaOut
 from app.areas.words import AreaCode, AreaName, Level
-from app.kit.doors import CallerDoor
+from app.kit.doors import ReferenceDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import Unauthenticated, refused
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/areas", tags=["areas"])
 
 @router.get("", summary="List or look for areas", responses=refused(Unauthenticated, BadCursor, NothingToLookFor))
 async def list_areas(
-    door: CallerDoor,
+    door: ReferenceDoor,
     slicing: Slicing,
     parent: Annotated[
         AreaCode | None, Query(description="Directly below this area; with `level` or `q`, anywhere below.")
@@ -41,6 +41,6 @@ async def list_areas(
 
 
 @router.get("/{code}", summary="Read an area", responses=refused(Unauthenticated, AreaNotFound))
-async def read_area(code: AreaCode, door: CallerDoor) -> AreaOut:
+async def read_area(code: AreaCode, door: ReferenceDoor) -> AreaOut:
     """One area by its code, also one whose code was given up."""
     return await door.read(lambda work: queries.area(work.session, code))

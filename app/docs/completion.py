@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.kit.refusals import MEDIA_TYPE, Refusal, refusals_by_code, refused
-from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
+from app.people.queries import KeyNotAdmitted, NoPost, PasswordChangeRequired, PostNotHeld, VerbNotGranted
 
 Operation = dict[str, Any]
 
@@ -98,7 +98,8 @@ def complete(operations: Mapping[str, Operation]) -> None:
     for name, operation in operations.items():
         told = {code: refusals[code] for codes in _codes(operation) for code in codes}
         if operation.get("security"):
-            told |= {each.code: each for each in FOR_ACCOUNT.get(name, AT_THE_DOOR)}
+            to_key = VerbNotGranted if {"API key": []} in operation["security"] else KeyNotAdmitted
+            told |= {each.code: each for each in (*FOR_ACCOUNT.get(name, AT_THE_DOOR), to_key)}
         responses = operation["responses"] | {str(status): each for status, each in refused(*told.values()).items()}
         operation["responses"] = dict(sorted(responses.items()))
         headers = [header for header, is_read in _headers(told, responses) if is_read]

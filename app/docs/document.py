@@ -18,7 +18,7 @@ from app.docs.completion import complete
 from app.docs.translation import Catalogue, retold
 from app.kit.doors import TOKEN_PATH
 from app.kit.refusals import MEDIA_TYPE, ProblemDetails, refusals_by_code
-from app.people.words import PostKind
+from app.people.words import KeyVerb, PostKind
 from app.problems.words import (
     AssignmentState,
     AssignmentVerb,
@@ -46,6 +46,7 @@ TAGS: Mapping[str, str] = {
     "sync": "Phones: what happened comes down, what was done offline goes up, and both sides see that it did.",
     "areas": "The official tree of territory, by Kemendagri code.",
     "agencies": "Agencies, categories, and who is responsible for what.",
+    "systems": "Agencies' own systems, and the keys they show instead of a login.",
     "workdays": "Working days and limits.",
     "admin": "Accounts, posts and reference data. An admin takes no part in cases.",
     "house": "Whether the service stands.",
@@ -54,7 +55,7 @@ TAGS: Mapping[str, str] = {
 
 LABELLED: tuple[type[StrEnum], ...] = (
     *(State, Verb, AssignmentState, AssignmentVerb, Source, Priority, Resolution, Rejection, Refused),
-    *(HoldReason, Closing, LinkKind, PostKind, AgencyKind, CategoryClass, Level, Stage, Unit, DayKind),
+    *(HoldReason, Closing, LinkKind, PostKind, KeyVerb, AgencyKind, CategoryClass, Level, Stage, Unit, DayKind),
     *(Outcome, Settlement, Resync, Standing),
 )
 """Enumerations whose members people read under a label."""

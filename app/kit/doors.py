@@ -6,11 +6,11 @@ write lock), runs one query or action, shapes the answer, and commits before the
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import anyio
@@ -40,6 +40,13 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="Token", description="A token
 _password = OAuth2PasswordBearer(
     tokenUrl=TOKEN_PATH, auto_error=False, scheme_name="Name and password", description="For this page's Authorize."
 )
+_key = HTTPBearer(
+    auto_error=False,
+    scheme_name="API key",
+    description="A key of `POST /api/v1/api-keys`, for a system of an agency. Other operations refuse keys.",
+)
+READ: Final = "read"
+"""What a system's key names in order to read. Rooms below that of people cannot name its other verbs."""
 
 
 class IdempotencyKeyReused(Conflict):
@@ -132,12 +139,18 @@ class Door(Generic[CallerT]):
         return await self._hops.run(hop)
 
     async def write(
-        self, action: Callable[[Work[CallerT]], ModelT], *, key: UUID | None = None, body: BaseModel | None = None
+        self,
+        action: Callable[[Work[CallerT]], ModelT],
+        *,
+        key: UUID | None = None,
+        body: BaseModel | None = None,
+        kept: Callable[[ModelT], BaseModel] | None = None,
     ) -> ModelT:
         """Runs an action in one write transaction, committed when this returns.
 
         With `key` (an id the client chose, `body` being what it came with) or an Idempotency-Key header, the first
-        answer is stored in the same transaction and given again.
+        answer is stored in the same transaction and given again. `kept` makes of it what may be stored, where it tells
+        a secret: then the request sent again has no further effect, and is not told the secret again.
         """
         expected = self.expected_version
         name, fingerprint = await self._name(key, body)
@@ -153,7 +166,7 @@ class Door(Generic[CallerT]):
                 except Refusal:  # perhaps because the same request was done before, or while this one waited
                     self._replay(work.session, work.caller.account_id, name, fingerprint)
                     raise
-                self._remember(work, name, fingerprint, answer)
+                self._remember(work, name, fingerprint, kept(answer) if kept else answer)
                 return answer
 
             return self.act(remembering, expected)
@@ -254,21 +267,54 @@ class Door(Generic[CallerT]):
         insert_rows(work.session, RememberedAnswer, [remembered])
 
 
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+PasswordLogin = Annotated[str | None, Depends(_password)]
+KeyShown = Annotated[HTTPAuthorizationCredentials | None, Depends(_key)]
+XPost = Annotated[UUID | None, Header(description="Which of your posts acts, where you hold several.")]
+
+
 async def open_door(
+    request: Request, response: Response, bearer: Bearer, _password_login: PasswordLogin, x_post: XPost = None
+) -> Door[Caller]:
+    """A door for the token of this request, which is looked at when the door is used. No system's key opens it."""
+    return _opened(request, response, bearer, x_post, frozenset())
+
+
+def open_to(*verbs: str) -> Callable[..., Coroutine[Any, Any, Door[Any]]]:
+    """Opens a door also to a system whose key names one of these verbs."""
+    admits = frozenset(verbs)
+
+    async def open_also(
+        request: Request,
+        response: Response,
+        bearer: Bearer,
+        _password_login: PasswordLogin,
+        _key_shown: KeyShown,
+        x_post: XPost = None,
+    ) -> Door[Any]:
+        return _opened(request, response, bearer, x_post, admits)
+
+    return open_also
+
+
+def _opened(
     request: Request,
     response: Response,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    _password_login: Annotated[str | None, Depends(_password)],
-    x_post: Annotated[UUID | None, Header(description="Which of your posts acts, where you hold several.")] = None,
-) -> Door[Caller]:
-    """A door for the token of this request, which is looked at when the door is used."""
+    bearer: HTTPAuthorizationCredentials | None,
+    post: UUID | None,
+    admits: frozenset[str],
+) -> Door[Any]:
     if bearer is None:
         raise Unauthenticated
-    return Door(request, response, Credentials(bearer.credentials, x_post))
+    operation = request.scope["route"].name
+    return Door(request, response, Credentials(bearer.credentials, post, admits=admits, operation=operation))
 
 
 CallerDoor = Annotated[Door[Caller], Depends(open_door)]
 """The door of a route for whoever is logged in."""
+
+ReferenceDoor = Annotated[Door[Caller], Depends(open_to(READ))]
+"""The door of reference data: for whoever is logged in, and for systems that may read."""
 
 
 async def _open_public_door(request: Request, response: Response) -> Door[Any]:

@@ -40,6 +40,10 @@ class Credentials:
     post: UUID | None
     for_account: bool = False
     """Only the caller's own account is concerned, so neither a post nor a changed password is asked for."""
+    admits: frozenset[str] = frozenset()
+    """What the key of a system may name, any of these, to be let in here; without any, no key is."""
+    operation: str | None = None
+    """What is asked for, as logs name it."""
 
 
 Subscriber = Callable[["Work[Any]", Sequence[Any]], None]

@@ -1,19 +1,22 @@
-"""Who asks: a person, and the post that person acts under."""
+"""Who asks: a person and the post that person acts under, or a system of an agency."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 from uuid import UUID
 
 from fastapi import Depends
 
-from app.kit.doors import CallerDoor, Door, open_door
-from app.people.words import PostKind
+from app.kit.doors import CallerDoor, Door, open_door, open_to
+from app.people.words import KeyVerb, PostKind
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody acting under a post of theirs."""
+    """Somebody acting under a post of theirs; or a system, which acts as its agency as far as its key says.
+
+    A system has no account, no post and no device: the id of its key stands for all three.
+    """
 
     account_id: UUID
     name: str
@@ -36,6 +39,11 @@ class Actor:
         return self.verbs is None or verb in self.verbs
 
     @property
+    def person_id(self) -> UUID | None:
+        """The account of a person, for columns that refer to one; None for a system, and for a link."""
+        return self.account_id if self.verbs is None else None
+
+    @property
     def is_admin(self) -> bool:
         return self.kind is PostKind.ADMIN
 
@@ -48,7 +56,16 @@ class Actor:
     def seat(self) -> "Actor":
         """This post, whoever holds it: what a list shows depends on nothing else."""
         nobody = UUID(int=0)
-        return replace(self, account_id=nobody, name="", post_id=nobody, session_id=nobody, last_used_at=None)
+        return replace(
+            self,
+            account_id=nobody,
+            name="",
+            post_id=nobody,
+            session_id=nobody,
+            last_used_at=None,
+            verbs=None,
+            part_id=None,
+        )
 
     @property
     def office(self) -> str:
@@ -108,7 +125,19 @@ async def _open_person_door(door: CallerDoor) -> Door[Person]:
 
 
 ActorDoor = Annotated[Door[Actor], Depends(open_door)]
-"""The door of a route for whoever acts under a post."""
+"""The door of a route for whoever acts under a post. No system's key opens it."""
 
 PersonDoor = Annotated[Door[Person], Depends(_open_person_door)]
 """The door of the few routes about the caller's own account."""
+
+PART_VERBS: Final = tuple(verb for verb in KeyVerb if verb.startswith("assignment."))
+
+ReadDoor = Annotated[Door[Actor], Depends(open_to(KeyVerb.READ))]
+"""The door of a route for whoever acts under a post, and for systems that may read; those below are alike."""
+EventsDoor = Annotated[Door[Actor], Depends(open_to(KeyVerb.EVENTS))]
+EndpointsDoor = Annotated[Door[Actor], Depends(open_to(KeyVerb.ENDPOINTS))]
+CommentDoor = Annotated[Door[Actor], Depends(open_to(KeyVerb.COMMENT))]
+AttachDoor = Annotated[Door[Actor], Depends(open_to(KeyVerb.ATTACH))]
+AskDoor = Annotated[Door[Actor], Depends(open_to(KeyVerb.ASK))]
+StepDoor = Annotated[Door[Actor], Depends(open_to(*PART_VERBS))]
+"""For systems that may do anything to their agency's part; which verb it is, the write path looks at."""

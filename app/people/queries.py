@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import BindParameter, ColumnElement, Row, and_, bindparam, func, or_, select
 from sqlmodel import Session, col
 
@@ -19,18 +20,21 @@ from app.kit.paging import Page, Slice
 from app.kit.refusals import NotFound, NotPermitted, Unauthenticated
 from app.kit.shelves import EDITION, told_edition
 from app.people.actors import Actor, Person
-from app.people.models import Account, DeviceSession, Post
+from app.people.models import Account, ApiKey, DeviceSession, Post
 from app.people.schemas import (
     AccountOut,
     AdminAccountOut,
     AdministrationOut,
+    ApiKeyOut,
     DeviceOut,
     HolderOut,
     MeOut,
     PlaceOut,
     PostOut,
 )
-from app.people.words import PostKind
+from app.people.words import KeyVerb, PostKind, is_key
+
+_log = structlog.get_logger("ujung.keys")
 
 
 class AccountNotFound(NotFound):
@@ -50,6 +54,19 @@ class NoPost(NotPermitted):
     code, title, judul = "no_post", "You hold no post now", "Anda sedang tidak memegang jabatan"
 
 
+class KeyNotAdmitted(NotPermitted):
+    code, title, judul = "key_not_admitted", "No API key opens this", "Tidak dapat diakses dengan kunci API"
+
+
+class VerbNotGranted(NotPermitted):
+    code, title = "verb_not_granted", "This key was not made for this"
+    judul = "Kunci ini tidak diberi wewenang untuk ini"
+
+
+class KeyNotFound(NotFound):
+    code, title, judul = "key_not_found", "No such key", "Kunci tidak ditemukan"
+
+
 class PasswordChangeRequired(NotPermitted):
     code = "password_change_required"
     title, judul = "Choose a password of your own first", "Ganti dahulu kata sandi sekali pakai Anda"
@@ -62,8 +79,10 @@ def identify(work: Work[Any], credentials: Credentials) -> Actor | Person:
     """Who asks, and the edition of the reference data, in one statement.
 
     The post is the one that X-Post names; without it the latest that is held for good, else the latest that is held
-    as acting. What concerns only the account itself needs no post, nor a password changed.
+    as acting. What concerns only the account itself needs no post, nor a password changed. A system shows a key.
     """
+    if credentials.token is not None and is_key(credentials.token):
+        return _system(work, credentials, credentials.token)
     known = {"token_hash": hash_of(credentials.token), "now": work.now} if credentials.token else None
     rows = work.session.connection().execute(_BY_TOKEN, known).all() if known else []
     if not rows:
@@ -106,6 +125,43 @@ def _chosen(posts: Sequence[Row[Any]], wanted: UUID | None) -> Row[Any] | None:
         if post.post_id == wanted:
             return post
     raise PostNotHeld
+
+
+def _system(work: Work[Any], credentials: Credentials, token: str) -> Actor:
+    """The system that shows a key, acting as its agency; that it asked, and for what, is logged."""
+    known = {"token_hash": hash_of(token), "now": work.now}
+    key = work.session.connection().execute(_BY_KEY, known).one_or_none()
+    if key is None:
+        raise Unauthenticated
+    told_edition(work.session, key.edition)
+    verbs = frozenset(key.verbs)
+    refusal = _refused_to_key(credentials, verbs)
+    log = _log.bind(key=key.prefix, agency=key.agency_code, operation=credentials.operation)
+    if refusal is not None:
+        log.warning("api key refused", code=refusal.code)
+        raise refusal
+    log.info("api key used")
+    return Actor(
+        account_id=key.id,
+        name=f"API {key.name}",
+        post_id=key.id,
+        kind=PostKind.HEAD,
+        area_code=None,
+        agency_code=key.agency_code,
+        acting=False,
+        session_id=key.id,
+        must_change_password=False,
+        last_used_at=key.last_used_at,
+        verbs=verbs,
+    )
+
+
+def _refused_to_key(credentials: Credentials, verbs: frozenset[str]) -> NotPermitted | None:
+    if not credentials.admits:
+        return KeyNotAdmitted()
+    if credentials.post is not None:
+        return PostNotHeld()
+    return None if credentials.admits & verbs else VerbNotGranted()
 
 
 def hash_of(token: str) -> str:
@@ -151,6 +207,29 @@ _BY_TOKEN: Any = (
 
 Made once: a statement that is put together anew for each request costs as much as it does to run.
 """
+
+
+_KEY, _AGENCY = columns_of(ApiKey), columns_of(Agency)
+
+_BY_KEY: Any = (
+    select(
+        _KEY.id,
+        _KEY.name,
+        _KEY.prefix,
+        _KEY.agency_code,
+        _KEY.verbs,
+        _KEY.last_used_at,
+        EDITION.label("edition"),
+    )
+    .join_from(_KEY.id.table, _AGENCY.code.table, _AGENCY.code == _KEY.agency_code)
+    .where(
+        _KEY.token_hash == bindparam("token_hash"),
+        _KEY.revoked_at.is_(None),
+        or_(_KEY.expires_at.is_(None), _KEY.expires_at > _NOW),
+        _AGENCY.active,
+    )
+)
+"""The key; nothing where it is not, or no longer, good, or its agency is given no work any more."""
 
 
 def vacant(session: Session, kind: PostKind, area_codes: Iterable[str], now: datetime) -> set[str]:
@@ -343,6 +422,55 @@ def _post(row: Row[Any]) -> dict[str, Any]:
         "since": post.since,
         "until": post.until,
     }
+
+
+# -- keys of systems -------------------------------------------------------------------------------------------------
+
+
+def keys_of(actor: Actor) -> str | None:
+    """The agency whose keys somebody sees, None for all; refuses whoever is neither of an agency nor admin."""
+    if not actor.is_admin and not actor.kind.in_agency:
+        raise NotPermitted("Keys are for agencies.")
+    return None if actor.is_admin else actor.agency_code
+
+
+def api_keys(work: Work[Actor], page: Slice, agency: str | None) -> Page[ApiKeyOut]:
+    """The keys that somebody sees, newest first, those that are over included."""
+    statement = _with_makers()
+    own = keys_of(work.caller)
+    for code in (own, agency):
+        if code is not None:
+            statement = statement.where(col(ApiKey.agency_code) == code)
+    rows = work.session.execute(page.apply(statement, col(ApiKey.id))).all()
+    items, after = page.cut(rows, "id")
+    return Page(items=[_api_key(row) for row in items], next=after)
+
+
+def api_key(session: Session, key_id: UUID) -> ApiKeyOut:
+    """A key that there is."""
+    return _api_key(session.execute(_with_makers().where(col(ApiKey.id) == key_id)).one())
+
+
+def _with_makers() -> Any:
+    return select(ApiKey, col(ApiKey.id).label("id"), Account).outerjoin(
+        Account, col(Account.id) == col(ApiKey.created_by)
+    )
+
+
+def _api_key(row: Row[Any]) -> ApiKeyOut:
+    key: ApiKey = row.ApiKey
+    return ApiKeyOut(
+        id=key.id,
+        agency=key.agency_code,
+        name=key.name,
+        prefix=key.prefix,
+        verbs=[KeyVerb(each) for each in key.verbs],
+        created_at=key.created_at,
+        created_by=account_out(row.Account) if row.Account else None,
+        expires_at=key.expires_at,
+        last_used_at=key.last_used_at,
+        revoked_at=key.revoked_at,
+    )
 
 
 # -- the journal of administration -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Wire shapes of people."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.agencies.words import AgencyCode
 from app.areas.words import AreaCode
 from app.kit.words import In, Out, Timestamp
-from app.people.words import DeviceName, GivenUsername, NewPassword, Password, PersonName, PostKind, Username
+from app.people.words import (
+    DeviceName,
+    GivenUsername,
+    KeyName,
+    KeyVerb,
+    NewPassword,
+    Password,
+    PersonName,
+    PostKind,
+    Username,
+)
 
 
 class PlaceOut(Out):
@@ -179,6 +189,51 @@ class ReplacedOut(Out):
     ended: list[HolderOut]
     begun: HolderOut
     password: str | None = Field(description="One-time password of a new account, said here and never again.")
+
+
+class ApiKeyIn(In):
+    """A key for a system of an agency, and what that system may do with it."""
+
+    agency: AgencyCode | None = Field(
+        default=None, description="The agency whose system it is; an admin names it, a head's own is meant without it."
+    )
+    name: KeyName
+    verbs: Annotated[
+        frozenset[KeyVerb],
+        Field(
+            min_length=1,
+            description="All that the key may do; a head could do no more.",
+            examples=[["read", "assignment.accept", "assignment.progress"]],
+        ),
+    ]
+    expires_at: Timestamp | None = Field(
+        default=None, description="From when it is good no longer; without one, never."
+    )
+
+
+class ApiKeyOut(Out):
+    """A key of an agency's system, without what opens the door."""
+
+    id: UUID
+    agency: str
+    name: str
+    prefix: str = Field(description="How the key begins, to tell keys apart.", examples=["ujk_3vT9xQpL"])
+    verbs: list[KeyVerb]
+    created_at: datetime
+    created_by: AccountOut | None
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="Accurate to ten minutes.")
+    revoked_at: datetime | None
+
+
+class ApiKeyMade(Out):
+    """A key was made. What opens the door is said here and never again."""
+
+    key: ApiKeyOut
+    token: str | None = Field(
+        description="For `Authorization: Bearer …`. Null where this is the first answer given again, for an "
+        "Idempotency-Key: if that one was lost, revoke the key and make another."
+    )
 
 
 class AdministrationOut(Out):

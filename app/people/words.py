@@ -1,8 +1,8 @@
-"""Words of people: posts, usernames, passwords."""
+"""Words of people: posts, usernames, passwords, keys of systems."""
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -106,6 +106,17 @@ _LEVELS = {
     PostKind.MAYOR: Level.REGENCY,
 }
 
+KEY_BEGINS: Final = "ujk_"
+KEY_SHOWN: Final = 12
+"""Characters of a key that people may see, to tell keys apart; 208 of its 256 bits stay hidden."""
+_KEY = re.compile(KEY_BEGINS + r"[A-Za-z0-9_-]{43}")
+
+
+def is_key(token: str) -> bool:
+    """Whether a token is shaped like the key of a system; that of a device is shorter, however it begins."""
+    return _KEY.fullmatch(token) is not None
+
+
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -122,6 +133,10 @@ GivenUsername = Annotated[Line, Field(max_length=64, examples=["lurah.bakalan"])
 """A name given at login: any text, so that no shape tells which names exist."""
 
 PersonName = Annotated[Line, Field(max_length=120, examples=["Siti Rahmawati"])]
+
+KeyName = Annotated[
+    Line, Field(max_length=100, description="What the agency calls the system.", examples=["Aplikasi PJU dinas"])
+]
 
 Password = Annotated[
     SecretStr, Field(min_length=1, max_length=200, examples=["besok-pagi-kerja-bakti"]), AfterValidator(_typeable)

@@ -28,6 +28,7 @@ from app.kit.house import House, Work
 from app.kit.ids import new_id
 from app.kit.refusals import Busy, Conflict, IdReused, NotPermitted, Refusal, VersionMismatch
 from app.people.actors import Actor
+from app.people.queries import VerbNotGranted
 from app.problems import policy
 from app.problems.lifecycle import kelurahan, merging, rounds
 from app.problems.lifecycle.context import Context, UnknownCode
@@ -306,12 +307,18 @@ class _Desk:
         rule = policy.MAY[verb]
         if actor is not None and not rule.ever(actor.kind):
             raise NotPermitted
+        self._check_granted(f"problem.{verb}")
         if verb not in (Verb.COMMENT, Verb.ATTACH):
             check(problem, verb, context)
         if actor is not None and not (is_own or rule.holds(actor, problem, context.now)):
             raise NotPermitted
         if verb is Verb.MARK_DUPLICATE and context.other is not None:
             self._check_main(context.other, context.now)
+
+    def _check_granted(self, verb: str) -> None:
+        """Refuses a system what its key does not name, whatever its agency may do."""
+        if self._actor is not None and not self._actor.grants(verb):
+            raise VerbNotGranted
 
     def _merged(self, problem: Problem, intent: Intent, base: int) -> Merge:
         """What is left of it, after what others changed since its author looked."""
@@ -338,12 +345,14 @@ class _Desk:
         rule = policy.MAY_PART[verb]
         if actor is not None and not rule.ever(actor.kind):
             raise NotPermitted
+        self._check_granted(f"assignment.{verb}")
         check_part(problem, part, verb)
         if actor is not None and not rule.holds(actor, policy.Part(problem, part), context.now):
             raise NotPermitted
         return decide_part(problem, part, said, context)
 
     def _report(self, intent: Intent, said: ReportIn) -> Problem:
+        self._check_granted(f"problem.{Verb.REPORT}")
         context = self._context(said.area, intent)
         kelurahan.may_report(context, said.area)
         if said.area not in self._heads:

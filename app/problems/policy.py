@@ -3,7 +3,7 @@
 A permission is post × verb × scope, deny by default. Each atom below is written once with two faces, for a record and
 for its table; the verbs combine them. What someone may not see is a 404; what they see but may not do is a 403. The
 admin operates the system and takes no part in cases; the mayor reads all and confirms nothing; who did the work never
-confirms it.
+confirms it. A system of an agency may do what its head may, as far as its key names it (`Actor.grants`).
 """
 
 from collections.abc import Mapping
@@ -207,10 +207,18 @@ def _lurah_vacant() -> ActorRule:
 
 
 def _my_agencys_part() -> ActorRule:
-    return Rule(
-        lambda who, record, now: record.assignment.agency_code == who.agency_code and not record.assignment.by_hand,
-        lambda who, now: and_(col(AssignmentRow.agency_code) == who.agency_code, ~col(AssignmentRow.by_hand)),
-    )
+    """A part that the agency moves itself: none that others move by hand. With a link, that part and no other."""
+
+    def holds(who: Actor, record: Part, _now: datetime) -> bool:
+        part = record.assignment
+        is_meant = not part.by_hand if who.part_id is None else part.id == who.part_id
+        return part.agency_code == who.agency_code and is_meant
+
+    def where(who: Actor, _now: datetime) -> ColumnElement[bool]:
+        is_meant = ~col(AssignmentRow.by_hand) if who.part_id is None else col(AssignmentRow.id) == who.part_id
+        return and_(col(AssignmentRow.agency_code) == who.agency_code, is_meant)
+
+    return Rule(holds, where)
 
 
 def _by_hand() -> ActorRule:

@@ -29,7 +29,7 @@ from app.kit.refusals import (
     VersionMismatch,
     refused,
 )
-from app.people.actors import Actor, ActorDoor
+from app.people.actors import Actor, ActorDoor, AskDoor, AttachDoor, CommentDoor, ReadDoor, StepDoor
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 from app.problems import actions
 from app.problems.lifecycle.context import (
@@ -155,7 +155,7 @@ async def report_problem(body: ReportIn, door: ActorDoor) -> ProblemOut:
     response_model=Page[ProblemItemOut],
     responses=refused(*_ANYBODY, BadCursor),
 )
-async def list_problems(door: ActorDoor, slicing: Slicing, filters: Annotated[Filters, Query()]) -> Response:
+async def list_problems(door: ReadDoor, slicing: Slicing, filters: Annotated[Filters, Query()]) -> Response:
     """The problems that your post may see, newest first."""
     page = await door.read(lambda work: lists.problems(work, slicing, filters))
     return page.response(door.link(page.next))
@@ -172,7 +172,7 @@ async def take_steps(body: StepsIn, door: ActorDoor) -> StepsOut:
     summary="Read a problem",
     responses=refused(*_ANYBODY, ProblemNotFound) | {304: {"description": "As you hold it already."}},
 )
-async def read_problem(problem_id: UUID, door: ActorDoor) -> ProblemOut:
+async def read_problem(problem_id: UUID, door: ReadDoor) -> ProblemOut:
     """The whole problem with its assignments, what you may do now (`may`), and whose desk it lies on (`next_step`).
 
     That somebody at its kecamatan opened it is noted, and told to the phones of the kelurahan.
@@ -187,8 +187,8 @@ async def edit_problem(problem_id: UUID, body: EditIn, door: ActorDoor) -> Probl
 
 
 @problems.post("/problems/{problem_id}/steps", summary="Take a step", responses=refused(*STEP))
-async def take_step(problem_id: UUID, body: StepIn, door: ActorDoor) -> ProblemOut:
-    """One verb, as `may` of the problem offers it. Answers the problem as it then stands."""
+async def take_step(problem_id: UUID, body: StepIn, door: AskDoor) -> ProblemOut:
+    """One verb, as `may` of the problem offers it. Answers the problem as it then stands. A system may only `ask`."""
     return await door.write(_tagged(door, lambda work: actions.step(work, problem_id, body)))
 
 
@@ -197,7 +197,7 @@ async def take_step(problem_id: UUID, body: StepIn, door: ActorDoor) -> ProblemO
     summary="Read what happened",
     responses=refused(*_ANYBODY, ProblemNotFound, BadCursor),
 )
-async def read_history(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> Page[HistoryOut]:
+async def read_history(problem_id: UUID, door: ReadDoor, slicing: Slicing) -> Page[HistoryOut]:
     """Every fact about the problem, oldest first, from the journal of its kelurahan."""
     page = await door.read(lambda work: records.history(work, problem_id, slicing))
     door.link(page.next)
@@ -209,7 +209,7 @@ async def read_history(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> P
     summary="List comments",
     responses=refused(*_ANYBODY, ProblemNotFound, BadCursor),
 )
-async def list_comments(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> Page[CommentOut]:
+async def list_comments(problem_id: UUID, door: ReadDoor, slicing: Slicing) -> Page[CommentOut]:
     """What was said about the problem to your side, newest first."""
     page = await door.read(lambda work: records.comments(work, problem_id, slicing))
     door.link(page.next)
@@ -222,7 +222,7 @@ async def list_comments(problem_id: UUID, door: ActorDoor, slicing: Slicing) -> 
     summary="Comment",
     responses=refused(*_WRITE, ProblemNotFound, StepNotAllowed, IdReused),
 )
-async def comment_on_problem(problem_id: UUID, body: CommentIn, door: ActorDoor) -> CommentOut:
+async def comment_on_problem(problem_id: UUID, body: CommentIn, door: CommentDoor) -> CommentOut:
     """Whoever sees an open problem may comment. With `base`, so may a device that did not know that it had ended."""
     return await door.write(lambda work: actions.comment(work, problem_id, body), key=body.id, body=body)
 
@@ -245,7 +245,7 @@ async def comment_on_problem(problem_id: UUID, body: CommentIn, door: ActorDoor)
 async def send_photo(
     problem_id: UUID,
     file: Annotated[UploadFile, File(description="JPEG, PNG, WebP or HEIC.")],
-    door: ActorDoor,
+    door: AttachDoor,
     id: Annotated[UUID | None, Form(description="A UUIDv7 chosen by the client.")] = None,  # noqa: A002 - the wire's word
     base: Annotated[Base | None, Form()] = None,
 ) -> PhotoOut:
@@ -277,7 +277,7 @@ async def send_photo(
 async def see_photo(
     problem_id: UUID,
     photo_id: UUID,
-    door: ActorDoor,
+    door: ReadDoor,
     small: Annotated[bool, Query(description="The thumbnail, at most 320 pixels wide.")] = False,
 ) -> Response:
     """The bytes, for whoever may see the problem."""
@@ -303,7 +303,7 @@ async def read_reporter(problem_id: UUID, door: ActorDoor) -> ReporterOut:
 
 @assignments.get("/assignments", summary="List assignments", responses=refused(*_ANYBODY, BadCursor))
 async def list_assignments(
-    door: ActorDoor,
+    door: ReadDoor,
     slicing: Slicing,
     state: Annotated[list[AssignmentState] | None, Query(max_length=7, description="In any of these states.")] = None,
     agency: Annotated[AgencyCode | None, Query(description="Of this agency.")] = None,
@@ -320,7 +320,7 @@ async def list_assignments(
     summary="Read an assignment",
     responses=refused(*_ANYBODY, AssignmentNotFound, ProblemNotFound),
 )
-async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut:
+async def read_assignment(assignment_id: UUID, door: ReadDoor) -> AssignmentOut:
     """One agency's part, with what you may do with it now."""
     return await door.read(lambda work: details.assignment(work, assignment_id))
 
@@ -333,7 +333,7 @@ async def read_assignment(assignment_id: UUID, door: ActorDoor) -> AssignmentOut
         *PART,
     ),
 )
-async def take_assignment_step(assignment_id: UUID, body: AssignmentStepIn, door: ActorDoor) -> ProblemOut:
+async def take_assignment_step(assignment_id: UUID, body: AssignmentStepIn, door: StepDoor) -> ProblemOut:
     """One verb on an agency's part. Answers the problem as it then stands."""
     return await door.write(_tagged(door, lambda work: actions.step_part(work, assignment_id, body)))
 

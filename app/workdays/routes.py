@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.areas.queries import UnknownArea
 from app.areas.words import AreaCode
-from app.kit.doors import WRITES, CallerDoor
+from app.kit.doors import WRITES, CallerDoor, ReferenceDoor
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import NotPermitted, Unauthenticated, refused
 from app.kit.rules import by_admin
@@ -25,7 +25,7 @@ DecidedFor = Annotated[AreaCode | None, Query(description="Holds there and in al
     "/workdays", tags=["workdays"], summary="Count working days", responses=refused(Unauthenticated, UnknownArea)
 )
 async def count_working_days(
-    door: CallerDoor,
+    door: ReferenceDoor,
     days: Annotated[DayCount, Query(description="How many working days.", examples=[99])],
     area: OfArea = None,
     from_: Annotated[Day | None, Query(alias="from", description="Not counted itself; without one, today.")] = None,
@@ -42,7 +42,7 @@ async def count_working_days(
 
 @router.get("/calendar", tags=["workdays"], summary="Read a year", responses=refused(Unauthenticated, UnknownArea))
 async def read_calendar(
-    door: CallerDoor,
+    door: ReferenceDoor,
     area: OfArea = None,
     year: Annotated[Year | None, Query(description="Without one, this year.")] = None,
 ) -> CalendarOut:

@@ -18,6 +18,7 @@ READS = [
     ("lurah", "/responsibilities"),
     ("lurah", "/calendar"),
     ("officer", "/assignments"),
+    ("officer", "/api-keys"),
     ("admin", "/admin/accounts"),
     ("admin", "/admin/posts"),
     ("admin", "/admin/journal"),
@@ -56,6 +57,10 @@ async def test_each_write_is_one_hop(town: Town, town_app: FastAPI) -> None:
     assert hops.count == 8
     await town.admin.post("/admin/agencies", {"code": "UJI", "name": "Dinas Uji", "kind": "dinas", "city": "35.75"})
     assert hops.count == 9
+    key = await town.head("PUPR").post("/api-keys", {"name": "Aplikasi", "verbs": ["problem.comment"]})
+    assert hops.count == 10
+    await town.head("PUPR").post(f"/api-keys/{key.json()['key']['id']}/revoke")
+    assert hops.count == 11
 
 
 async def test_only_a_piece_of_a_photo_is_two_hops(town: Town, town_app: FastAPI) -> None:

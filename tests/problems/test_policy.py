@@ -1,5 +1,6 @@
 """Each permission has two faces, for a record and for its table; here they are held side by side."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -60,6 +61,26 @@ async def test_both_faces_say_the_same_of_parts(stage: Stage) -> None:
                 held = {each for each, record in records.items() if rule.holds(actor, record, NOW)}
                 selected = set(session.scalars(joined.where(rule.where(actor, NOW))))
                 assert held == selected, f"{verb} for {actor.view}"
+
+
+async def test_both_faces_say_the_same_of_whoever_holds_a_link_to_one_part(stage: Stage) -> None:
+    """It moves that part, by hand or not, and no other; a link that names another agency's part moves none."""
+    officer = stage.town.head("PUPR").actor
+    with stage.town.house.database.read() as session:
+        problems = load(session, session.scalars(select(col(ProblemRow.id))).all(), NOW)
+        records = {part.id: policy.Part(each, part) for each in problems.values() for part in each.assignments}
+        joined = select(col(AssignmentRow.id)).join(ProblemRow, col(ProblemRow.id) == col(AssignmentRow.problem_id))
+        moved_by_hand = set()
+        for part_id, linked in records.items():
+            for agency in {linked.assignment.agency_code, "PUPR"}:
+                actor = replace(officer, agency_code=agency, verbs=frozenset(), part_id=part_id)
+                own = {part_id} if agency == linked.assignment.agency_code else set()
+                for verb, rule in policy.MAY_PART.items():
+                    held = {each for each, record in records.items() if rule.holds(actor, record, NOW)}
+                    assert held == set(session.scalars(joined.where(rule.where(actor, NOW)))), f"{verb} with a link"
+                    assert held == (own if rule.ever(actor.kind) else set()), f"{verb} with a link"
+                moved_by_hand |= {each for each in own if records[each].assignment.by_hand}
+    assert moved_by_hand, "some of them are moved by hand"
 
 
 async def test_a_list_shows_what_can_be_read_and_nothing_else(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from app.kit.ids import new_id
 from app.kit.refusals import Busy, NotFound, Unauthenticated, Unprocessable
 from app.people import queries
 from app.people.actors import Actor, Person
-from app.people.models import Account, DeviceSession
+from app.people.models import Account, ApiKey, DeviceSession
 from app.people.passwords import passwords
 from app.people.schemas import LoggedIn, LogIn, PasswordChange, Revoked
 from app.people.throttle import throttle
@@ -109,14 +109,16 @@ def locked(session: Session, account_id: UUID) -> Account:
 
 
 def remember_use(work: Work[Any]) -> None:
-    """Notes that the caller's device was used, at most every ten minutes, in a small write of its own."""
+    """Notes that the caller's device or key was used, at most every ten minutes, in a small write of its own."""
     caller: Actor | Person = work.caller
     noted_before = work.now - _NOTED_EVERY
     if caller.last_used_at is not None and caller.last_used_at > noted_before:
         return
+    table = ApiKey if isinstance(caller, Actor) and caller.verbs is not None else DeviceSession
+    used_at = col(table.last_used_at)
     statement = (
-        update(DeviceSession)
-        .where(col(DeviceSession.id) == caller.session_id, col(DeviceSession.last_used_at) <= noted_before)
+        update(table)
+        .where(col(table.id) == caller.session_id, or_(used_at.is_(None), used_at <= noted_before))
         .values(last_used_at=work.now)
     )
     with suppress(Busy, Again), work.house.database.write() as session:  # a note missed is no reason to fail

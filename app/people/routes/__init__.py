@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from app.people.routes import admin, own
+from app.people.routes import admin, keys, own
 
 router = APIRouter()
 router.include_router(own.router)
 router.include_router(admin.router)
+router.include_router(keys.router)

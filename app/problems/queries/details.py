@@ -153,6 +153,7 @@ def _shape(
             if policy.MAY[verb].ever(actor.kind)
             and is_open(problem, verb, context)
             and policy.MAY[verb].holds(actor, problem, context.now)
+            and actor.grants(f"problem.{verb}")
         ],
         next_step=None
         if desk is None
@@ -221,7 +222,9 @@ def _part_out(problem: Problem, part: Assignment, context: Context, agencies: Ma
         may=[
             verb
             for verb in PART_STEPS
-            if is_part_open(problem, part, verb) and policy.MAY_PART[verb].holds(actor, record, context.now)
+            if is_part_open(problem, part, verb)
+            and policy.MAY_PART[verb].holds(actor, record, context.now)
+            and actor.grants(f"assignment.{verb}")
         ],
     )
 
