@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     """Networks, between commas, into which webhooks may be sent although they are not public: a government intranet."""
     webhook_http: bool = False
     """Whether webhooks may go to `http://` addresses; for demos and tests."""
-    webhook_ports: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_between_commas)] = (443, 8443)
+    webhook_ports: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=65_535)], ...], NoDecode, BeforeValidator(_between_commas)
+    ] = (443, 8443)
     """Ports to which webhooks may be sent, between commas; 0 stands for any."""
     webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
     """Longest that one attempt may take, from looking up the name to the end of the answer."""
