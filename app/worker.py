@@ -1,11 +1,11 @@
-"""The worker as a process of its own: the rounds of what becomes due by itself, beside an API that makes none."""
+"""The worker as a process of its own: rounds of what becomes due, and deliveries, beside an API that does neither."""
 
 import asyncio
 import signal
 
 import structlog
 
-from app.assembly import assemble, make_rounds
+from app.assembly import assemble, work_in_background
 from app.kit.house import House
 from app.kit.logs import configure_logs
 from app.kit.settings import Settings
@@ -14,12 +14,12 @@ _log = structlog.get_logger("ujung.worker")
 
 
 async def work(house: House) -> None:
-    """Makes rounds until the process is told to stop; the round under way is finished first."""
+    """Works until the process is told to stop; the round and the deliveries under way are finished first."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     _log.info("worker started")
-    await make_rounds(house, stop)
+    await work_in_background(house, stop)
     _log.info("worker stopped")
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.kit.columns import Code, Document, EnumText, Moment
@@ -59,6 +59,7 @@ class Event(SQLModel, table=True):
     __table_args__ = (
         Index("ix_webhook_event_agency", "agency_code", "id"),
         Index("ix_webhook_event_open", "agency_code", "is_open", "id"),
+        Index("ix_webhook_event_agency_at", "agency_code", "at", "id"),
         Index("ix_webhook_event_at", "at"),
     )
 
@@ -87,6 +88,16 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("event_id", "endpoint_id"),
         Index("ix_webhook_delivery_due", "endpoint_id", "state", "next_at", "id"),
         Index("ix_webhook_delivery_new", "endpoint_id", "id"),
+        Index(
+            "ix_webhook_delivery_ping",
+            "endpoint_id",
+            "state",
+            "next_at",
+            "id",
+            sqlite_where=text("is_ping = 1"),
+            postgresql_where=text("is_ping"),
+        ),
+        Index("ix_webhook_delivery_state", "endpoint_id", "state", "id"),
     )
 
     id: UUID = Field(primary_key=True)

@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_event")),
     )
     op.create_index("ix_webhook_event_agency", "webhook_event", ["agency_code", "id"], unique=False)
+    op.create_index("ix_webhook_event_agency_at", "webhook_event", ["agency_code", "at", "id"], unique=False)
     op.create_index("ix_webhook_event_at", "webhook_event", ["at"], unique=False)
     op.create_index("ix_webhook_event_open", "webhook_event", ["agency_code", "is_open", "id"], unique=False)
 
@@ -148,6 +149,15 @@ def upgrade() -> None:
         "ix_webhook_delivery_due", "webhook_delivery", ["endpoint_id", "state", "next_at", "id"], unique=False
     )
     op.create_index("ix_webhook_delivery_new", "webhook_delivery", ["endpoint_id", "id"], unique=False)
+    op.create_index(
+        "ix_webhook_delivery_ping",
+        "webhook_delivery",
+        ["endpoint_id", "state", "next_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("is_ping = 1"),
+        postgresql_where=sa.text("is_ping"),
+    )
+    op.create_index("ix_webhook_delivery_state", "webhook_delivery", ["endpoint_id", "state", "id"], unique=False)
 
     op.create_table(
         "webhook_recovery",
