@@ -1,9 +1,13 @@
 """Encryption at rest for the little that must be kept secret: reporters' names and numbers, secrets of endpoints."""
 
+import hashlib
 import os
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.kit.settings import Settings
 
@@ -17,6 +21,16 @@ class Vault:
 
     def __init__(self, keys: list[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._keys = keys
+        self.key_id = hashlib.sha256(keys[0].encode()).hexdigest()[:8]
+        """Names the first key, which seals, and tells nothing of it."""
+
+    def keys_for(self, purpose: str) -> list[bytes]:
+        """32 bytes derived (HKDF) for one purpose from each of the keys, the newest first: one signs, all verify."""
+        return [
+            HKDF(SHA256(), 32, salt=None, info=f"ujung {purpose}".encode()).derive(urlsafe_b64decode(key))
+            for key in self._keys
+        ]
 
     def seal(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode()
@@ -25,6 +39,13 @@ class Vault:
         """The text again; raises `Unreadable` where the key it was sealed with is gone."""
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise Unreadable from error
+
+    def reseal(self, sealed: str) -> str:
+        """The same text, sealed with the first key; raises `Unreadable` where the key it was sealed with is gone."""
+        try:
+            return self._fernet.rotate(sealed.encode()).decode()
         except InvalidToken as error:
             raise Unreadable from error
 
