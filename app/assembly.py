@@ -35,6 +35,10 @@ from app.kit.refusals import (
 )
 from app.kit.settings import Settings
 from app.kit.vault import open_vault
+from app.links.actions import offer_links
+from app.links.mail import open_post, send_mail
+from app.links.routes import page_router as link_pages
+from app.links.routes import router as links
 from app.people.actions.devices import forget_devices, remember_use
 from app.people.passwords import Passwords
 from app.people.queries import identify
@@ -52,15 +56,19 @@ from app.sync.routes.exchange import router as sync_exchange
 from app.sync.routes.reference import router as sync_reference
 from app.sync.routes.uploads import router as sync_uploads
 from app.sync.uploads import sweep_uploads
+from app.webhooks.actions.endpoints import cancel_for_removed, reseal_secrets
 from app.webhooks.actions.events import sweep_events
 from app.webhooks.actions.publishing import publish
 from app.webhooks.bell import Bell
+from app.webhooks.courier import Courier
+from app.webhooks.routes.deliveries import router as webhook_deliveries
+from app.webhooks.routes.endpoints import router as webhook_endpoints
 from app.webhooks.routes.events import router as webhook_events
 from app.webhooks.routes.outgoing import router as outgoing
 from app.workdays.routes import router as workdays
 
 API = "/api/v1"
-WEBHOOKS = (webhook_events,)
+WEBHOOKS = (webhook_events, webhook_endpoints, webhook_deliveries)
 SYNC = (sync_exchange, sync_decisions, sync_reference, sync_uploads, sync_board, sync_devices)
 ROUND_SECONDS = 60.0
 _log = structlog.get_logger("ujung")
@@ -75,12 +83,13 @@ def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Se
         vault=open_vault(settings),
         identify=identify,
         remember_use=remember_use,
-        subscribers=(follow_moves, publish, *subscribers),
+        subscribers=(follow_moves, publish, offer_links, *subscribers),
         parts={
             "photos": open_store(settings),
             "passwords": Passwords(settings),
             "throttle": Throttle(settings),
             "bell": Bell(),
+            "post": open_post(settings),
         },
     )
 
@@ -100,9 +109,10 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
     app.add_middleware(Edge, settings=settings)
     _add_handlers(app)
-    for router in (problems, *SYNC, people, areas, agencies, workdays, *WEBHOOKS):  # the most asked is tried first
+    for router in (problems, *SYNC, people, areas, agencies, workdays, *WEBHOOKS, links):  # the most asked is tried first
         app.include_router(router, prefix=API)
     app.webhooks.include_router(outgoing)
+    app.include_router(link_pages)
     _add_health(app)
     add_docs(app, with_password=settings.docs_login)
     return app
@@ -118,16 +128,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()  # what was made until here stays to the end: searching it for garbage took 40 ms, again and again
     stop = asyncio.Event()
-    rounds = asyncio.create_task(make_rounds(house, stop)) if house.settings.background else None
+    background = asyncio.create_task(work_in_background(house, stop)) if house.settings.background else None
     yield
     stop.set()
-    if rounds is not None:
-        await rounds
+    if background is not None:
+        await background
     house.database.close()
 
 
+async def work_in_background(house: House, stop: asyncio.Event) -> None:
+    """Rounds and deliveries until told to stop: in the API process, or in workers where they run beside it."""
+    await asyncio.gather(make_rounds(house, stop), Courier(house).run(stop))
+
+
 async def make_rounds(house: House, stop: asyncio.Event) -> None:
-    """Rounds until told to stop: in the API process, or in the worker where one runs beside it."""
+    """Rounds until told to stop."""
     while not stop.is_set():
         await asyncio.to_thread(do_rounds, house)
         try:
@@ -141,11 +156,14 @@ def do_rounds(house: House) -> None:
     parts: dict[str, Callable[[House], int]] = {
         "problems": make_round,
         "silence": note_silence,
+        "mail": send_mail,
         "photos": sweep,
         "uploads": sweep_uploads,
         "marks": sweep_gone,
         "answers": forget_answers,
         "devices": forget_devices,
+        "endpoints": cancel_for_removed,
+        "secrets": reseal_secrets,
         "events": sweep_events,
     }
     for name, part in parts.items():

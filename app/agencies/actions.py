@@ -72,7 +72,13 @@ def create_agency(work: Work[Any], body: AgencyIn) -> AgencyOut:
     city = body.city or work.house.settings.city
     areas.known(session, city)
     agency = Agency(
-        code=body.code, name=body.name, kind=body.kind, city_code=city, has_accounts=body.has_accounts, active=True
+        code=body.code,
+        name=body.name,
+        kind=body.kind,
+        city_code=city,
+        has_accounts=body.has_accounts,
+        active=True,
+        email=body.email,
     )
     session.add(agency)
     journal.administration(work, "agency.created", agency.code, name=agency.name, kind=agency.kind, city=city)
@@ -84,7 +90,7 @@ def change_agency(work: Work[Any], code: str, body: AgencyChange) -> AgencyOut:
     agency = work.session.get(Agency, code)
     if agency is None:
         raise AgencyNotFound
-    changes = _change(agency, body)
+    changes = _change(agency, body, clearable=frozenset({"email"}))
     journal.administration(work, "agency.changed", code, **changes)
     return agency_out(agency)
 
@@ -282,6 +288,7 @@ def take_agencies(work: Work[Any], city: str, rows: Iterable[AgencyRow]) -> Agen
                     "city_code": city,
                     "has_accounts": row.has_accounts,
                     "active": True,
+                    "email": row.email,
                 }
             )
     if added:

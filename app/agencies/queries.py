@@ -214,6 +214,7 @@ def agency_out(agency: Agency) -> AgencyOut:
         city=agency.city_code,
         has_accounts=agency.has_accounts,
         active=agency.active,
+        email=agency.email,
     )
 
 

@@ -5,7 +5,15 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.agencies.words import AgencyCode, AgencyKind, AgencyName, CategoryClass, CategoryCode, CategoryLabel
+from app.agencies.words import (
+    AgencyCode,
+    AgencyKind,
+    AgencyName,
+    CategoryClass,
+    CategoryCode,
+    CategoryLabel,
+    OfficeEmail,
+)
 from app.areas.words import AreaCode
 from app.kit.words import In, Out
 
@@ -20,6 +28,7 @@ class AgencyOut(Out):
     city: str = Field(description="Code of the city it serves.")
     has_accounts: bool = Field(description="False: whoever assigned moves its work on its behalf, `by_hand`.")
     active: bool
+    email: str | None = Field(description="The office's address; without accounts, links to its work are sent there.")
 
 
 class AgencyIn(In):
@@ -30,6 +39,7 @@ class AgencyIn(In):
     kind: AgencyKind
     city: AreaCode | None = Field(default=None, description="The city it serves; without one, this installation's.")
     has_accounts: bool = True
+    email: OfficeEmail | None = None
 
 
 class AgencyRow(In):
@@ -39,15 +49,17 @@ class AgencyRow(In):
     code: AgencyCode | None = None
     kind: AgencyKind | None = None
     has_accounts: bool = True
+    email: OfficeEmail | None = None
 
 
 class AgencyChange(In):
-    """What is to be changed of an agency; what is left out stays."""
+    """What is to be changed of an agency; what is left out stays, `email: null` clears."""
 
     name: AgencyName | None = None
     kind: AgencyKind | None = None
     has_accounts: bool | None = None
     active: bool | None = Field(default=None, description="False: no new work is assigned to it.")
+    email: OfficeEmail | None = None
 
 
 class CategoryOut(Out):

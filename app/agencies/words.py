@@ -12,6 +12,16 @@ AgencyCode = Annotated[str, Field(max_length=20, pattern=r"^[A-Z0-9][A-Z0-9.-]*$
 
 AgencyName = Annotated[Line, Field(max_length=160, examples=["Dinas Pekerjaan Umum dan Penataan Ruang"])]
 
+OfficeEmail = Annotated[
+    str,
+    Field(
+        max_length=254,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$",
+        examples=["pengaduan@dinas.example"],
+    ),
+]
+"""An office's e-mail address; never a person's own. Whether anybody reads there is not looked at."""
+
 CategoryCode = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", examples=["jalan-rusak"])]
 """Slug of a category; it never changes, its label may."""
 

@@ -7,6 +7,7 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from app.kit.columns import Code, Moment
+from app.links.words import LinkState, MailState
 
 
 class AssignmentLink(SQLModel, table=True):
@@ -26,14 +27,29 @@ class AssignmentLink(SQLModel, table=True):
     created_by: UUID | None = Field(default=None, foreign_key="account.id")
     """None where the system made it, because the agency has an e-mail address and no accounts."""
     expires_at: datetime = Field(sa_type=Moment)
+    """In whole seconds; it is signed along."""
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)
-    opened_at: datetime | None = Field(default=None, sa_type=Moment)
-    """When it was first opened; mail scanners and previews open links too."""
     used_at: datetime | None = Field(default=None, sa_type=Moment)
-    """When something was last done through it."""
+    """When something was last done through it. That it was opened is not noted: mail scanners and previews do so too."""
 
     mail_to: str | None = Field(default=None, max_length=254)
     mail_at: datetime | None = Field(default=None, sa_type=Moment)
     """When the mail is to be tried next; None where there is nothing to send, or no longer."""
     mail_attempts: int = 0
     mail_sent_at: datetime | None = Field(default=None, sa_type=Moment)
+
+    @property
+    def reference(self) -> str:
+        """What people call it: the end of its id, which is by chance, as its beginning is only the time."""
+        return self.id.hex[-8:]
+
+    def state_at(self, now: datetime) -> LinkState:
+        if self.revoked_at is not None:
+            return LinkState.REVOKED
+        return LinkState.ACTIVE if now < self.expires_at else LinkState.EXPIRED
+
+    @property
+    def mail_state(self) -> MailState:
+        if self.mail_sent_at is not None:
+            return MailState.SENT
+        return MailState.UNSENT if self.mail_at is None else MailState.WAITING

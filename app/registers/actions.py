@@ -139,6 +139,7 @@ _AGENCY_HEADINGS: Final = {
     "code": ("code", "kode"),
     "kind": ("kind", "jenis"),
     "has_accounts": ("has_accounts", "punya_akun"),
+    "email": ("email", "surel"),
 }
 
 
@@ -147,7 +148,7 @@ def import_agencies(
 ) -> tuple[AgenciesTaken, list[RefusedRow]]:
     """Takes in a list of the agencies of a city, in one transaction; what is there already stays as it is.
 
-    Its headings are `name`, and perhaps `code`, `kind`, `has_accounts`, or the same in Indonesian.
+    Its headings are `name`, and perhaps `code`, `kind`, `has_accounts`, `email`, or the same in Indonesian.
     """
     hash_of(file)
     rows, refused = _agency_rows(file)

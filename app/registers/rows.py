@@ -327,7 +327,7 @@ def read_agency(cells: Cells) -> AgencyRow:
     accounts = folded(cells.line("has_accounts") or "")
     if accounts not in _YES and accounts not in _NO and accounts:
         raise BadRow("has_accounts: yes or no")
-    said = {name: cells.line(name) for name in ("name", "code", "kind")}
+    said = {name: cells.line(name) for name in ("name", "code", "kind", "email")}
     said["kind"] = folded(said["kind"]) if said["kind"] else None
     try:
         return AgencyRow(**{**said, "has_accounts": accounts not in _NO})

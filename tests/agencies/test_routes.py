@@ -42,6 +42,7 @@ async def test_agencies_are_read(house: House) -> None:
             "city": "35.75",
             "has_accounts": False,
             "active": True,
+            "email": None,
         }
         assert_refused(await client.get("/agencies/NOBODY"), 404, "agency_not_found")
         assert_refused(await client.get("/agencies/pupr"), 422, "invalid_request")

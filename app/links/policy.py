@@ -1,0 +1,45 @@
+"""Who gives links, and what a link lets do."""
+
+from typing import Final
+
+from app.links.models import AssignmentLink
+from app.people.actors import Actor
+from app.people.words import KeyVerb, PostKind
+from app.problems import policy
+from app.problems.words import AssignmentVerb
+
+give: Final = policy.MAY_PART[AssignmentVerb.REVOKE] | policy.MAY_PART[AssignmentVerb.REFUSE]
+"""Who may take the part back, or turn it down for the agency: the assigner's office, and the agency's own head.
+
+So nobody gives more through a link than they could do, or undo, themselves.
+"""
+
+_VERBS: Final = frozenset(
+    {
+        KeyVerb.ACCEPT,
+        KeyVerb.START,
+        KeyVerb.PROGRESS,
+        KeyVerb.RESUME,
+        KeyVerb.FINISH,
+        KeyVerb.REFUSE,
+        KeyVerb.COMMENT,
+        KeyVerb.ATTACH,
+    }
+)
+
+
+def actor_of(link: AssignmentLink) -> Actor:
+    """Whoever holds the link: nobody by name, on its one assignment only."""
+    return Actor(
+        account_id=link.id,
+        name=f"Petugas {link.agency_code} (tautan)",
+        post_id=link.id,
+        kind=PostKind.HEAD,
+        area_code=None,
+        agency_code=link.agency_code,
+        acting=False,
+        session_id=link.id,
+        must_change_password=False,
+        verbs=_VERBS,
+        part_id=link.assignment_id,
+    )
