@@ -13,7 +13,6 @@ from app.people.words import PostKind
 from app.problems.lifecycle.merging import fields_of
 from app.problems.lifecycle.record import Assignment, Problem
 from app.problems.words import AssignmentState, Closing
-from app.webhooks.models import Endpoint
 from app.webhooks.payloads import API
 from app.webhooks.words import EventType
 
@@ -234,16 +233,8 @@ def news_of(recorded: Recorded, agencies: Set[str], public_url: str) -> Iterator
     assert isinstance(telling, Told), "agencies were concerned"
     happened_to = _part_meant(recorded, problem)
     for agency in sorted(agencies & _told(recorded)):
-        part = happened_to or _own_part(problem, agency)
-        yield news(agency, telling.type, part, telling.members(Moment(recorded, problem, agency)))
-
-
-def endpoint_news(type_: EventType, endpoint: Endpoint, now: datetime) -> News:
-    """What became of an endpoint, for the other ways by which its agency hears."""
-    data: dict[str, Any] = {"endpoint": endpoint.id, "by": "system"}
-    if type_ is EventType.ENDPOINT_DISABLED:
-        data |= {"disabled_by": endpoint.disabled_by, "failing_since": endpoint.failing_since}
-    return News(endpoint.agency_code, type_, now, data)
+        shown = happened_to or _own_part(problem, agency)
+        yield news(agency, telling.type, shown, telling.members(Moment(recorded, problem, agency)))
 
 
 def _told(recorded: Recorded) -> frozenset[str]:
