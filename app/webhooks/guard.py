@@ -5,6 +5,7 @@ is looked up once, each address of the answer is judged, and the socket is opene
 """
 
 import asyncio
+import os
 import re
 import socket
 import threading
@@ -287,7 +288,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             try:
                 return await _connect(addresses[-1], port)
             except OSError as error:
-                raise httpcore.ConnectError(error.strerror or "no connection") from error
+                raise httpcore.ConnectError(os.strerror(error.errno) if error.errno else "no connection") from error
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

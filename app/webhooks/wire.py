@@ -84,6 +84,8 @@ class Wire(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
+        if not buffer:  # the end of a message, which has no bytes of its own
+            return
         try:
             await self._stream.send(buffer)
         except ssl.SSLError as error:

@@ -23,7 +23,7 @@ bare connection and may do anything (the hostile ones below: `drips_head`, `drip
     receiver.ids()                                                    # their `webhook-id`s, in order, with duplicates
     receiver.delivered_ids()                                          # the ones that were answered 2xx
     receiver.connections                                              # how many connections were accepted
-    receiver.written                                                  # bytes that the hostile ones could get rid of
+    receiver.written                      # bytes that the hostile ones could get rid of; under TLS, with its buffers
 
 `receiving(context=…)` speaks TLS; `certificate_for("127.0.0.1")` makes one that nobody vouches for. `never_accepting()`
 is a port where the three-way handshake never ends. `nobody_there()` is one where nobody listens.
@@ -108,6 +108,7 @@ class Line:
         """Comes back when the kernel has taken all of it."""
         self._writer.write(data)
         await self._writer.drain()
+        await asyncio.sleep(0)  # the loop must hear that the other side has gone
         self._receiver.written += len(data)
 
     def reset(self) -> None:
@@ -135,6 +136,7 @@ class Receiver:
         self._replied: list[tuple[Arrived, int]] = []
         self._next: list[Answering] = []
         self._by_path: dict[str, Answering] = {}
+        self._open: set[asyncio.StreamWriter] = set()
         self._changed = threading.Condition()
 
     @property
@@ -169,6 +171,11 @@ class Receiver:
         with self._changed:
             self._next += answers
 
+    def answer_next_as_ever(self) -> None:
+        """What `answer_next` was told and did not come to pass is forgotten."""
+        with self._changed:
+            self._next.clear()
+
     def answer_at(self, path: str, answer: Answering) -> None:
         """Requests of this path are answered so from now on."""
         with self._changed:
@@ -188,11 +195,27 @@ class Receiver:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
-        writer.transport.set_write_buffer_limits(0)  # `drain` then waits for the kernel, and what is counted was taken
-        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            while await self._serve_one(reader, writer, number):
-                pass
-        writer.close()
+        if self.scheme == "http":  # `drain` then waits for the kernel; under TLS it would wait for ever
+            writer.transport.set_write_buffer_limits(0)
+        self._open.add(writer)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+                while await self._serve_one(reader, writer, number):
+                    pass
+        finally:
+            writer.close()
+            self._open.discard(writer)
+
+    async def end(self) -> None:
+        """Ends what is open; called on the receiver's own loop."""
+        await _some_turns()  # so that whoever was just accepted is known
+        for writer in self._open:
+            writer.transport.abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await _some_turns()
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bool:
         arrived = await _read(reader, number)
@@ -211,6 +234,12 @@ class Receiver:
         writer.write(answer.to_bytes())
         await writer.drain()
         return not answer.closes
+
+
+async def _some_turns() -> None:
+    """A transport opens and closes some turns of the loop after it was told."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def _is_hostile(answer: Callable[..., Reply | Awaitable[None]]) -> TypeIs[Hostile]:
@@ -240,7 +269,9 @@ def receiving(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[
     receiver = Receiver("http" if context is None else "https")
     loop = asyncio.new_event_loop()
     listening = socket.create_server(("127.0.0.1", port), backlog=512)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what hostile ones write soon meets a full buffer
+    listening.setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536
+    )  # what hostile ones write soon meets a full buffer
     receiver.port = listening.getsockname()[1]
     loop.set_exception_handler(lambda _loop, _said: None)  # peers that go away are what this is for
 
@@ -249,10 +280,7 @@ def receiving(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[
         started.set()
         await stop.wait()
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await receiver.end()
 
     started, stop = threading.Event(), asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(live(stop)), name="receiver", daemon=True)
