@@ -307,7 +307,8 @@ def filled(document: dict[str, Any]) -> list[tuple[str, str, str, dict[str, Any]
                     options["params" if parameter["in"] == "query" else "headers"][parameter["name"]] = str(value)
             media = operation.get("requestBody", {}).get("content", {})
             if "application/json" in media:
-                options["json"] = next(iter(media["application/json"].get("examples", {"": {}}).values())).get("value")
+                examples = media["application/json"].get("examples", {}).values()
+                options["json"] = next((each["value"] for each in examples), {})
             elif media:
                 (kind,) = media
                 options |= {"content": b"x", "headers": options["headers"] | {"content-type": kind}}
@@ -332,7 +333,8 @@ async def test_whatever_does_not_admit_keys_refuses_one_that_may_do_all(town: To
         if name in BODIES:
             options["json"] = BODIES[name]
         answer = await town.client.request(method, path, **options | {"headers": options["headers"] | app.headers})
-        assert refusal(answer) == (403, "key_not_admitted"), (name, answer.text)
+        assert answer.status_code == 403, (name, answer.text)
+        assert method == "HEAD" or answer.json()["code"] == "key_not_admitted", name
     assert everything_stored(town.house) == before
 
 
@@ -361,7 +363,7 @@ async def test_the_document_shows_what_admits_keys(town_app: FastAPI) -> None:
 
 
 def test_what_a_key_may_name_is_known_to_the_rooms_below_and_above() -> None:
-    assert KeyVerb.READ == READ
+    assert str(KeyVerb.READ) == READ
     problem = {verb.partition(".")[2] for verb in KeyVerb if verb.startswith("problem.")}
     part = {verb.partition(".")[2] for verb in KeyVerb if verb.startswith("assignment.")}
     assert problem < set(Verb)
@@ -428,7 +430,7 @@ async def test_a_step_that_the_key_does_not_name_is_not_taken(town: Town) -> Non
 async def test_on_a_problem_a_system_only_asks(town: Town) -> None:
     problem, other = await situations.agency_works(town), await situations.assigned(town)
     app = await system(town)
-    linked = await app.try_step(problem, "link", problem=other["id"])
+    linked = await app.post(f"/problems/{problem['id']}/steps", {"verb": "link", "problem": other["id"]})
     assert refusal(linked) == (403, "verb_not_granted")
     assert refusal(await app.try_step(problem, "escalate", reason="Mohon.")) == (403, "not_permitted")
     asked = await app.step(problem, "ask", question="Selebar apa salurannya?")
@@ -559,7 +561,7 @@ async def test_a_step_sent_again_has_effect_once_and_an_old_version_none(town: T
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    events = [each.msg for each in caplog.records if each.name == "ujung.keys"]
+    events: list[Any] = [each.msg for each in caplog.records if each.name == "ujung.keys"]
     return [{name: value for name, value in event.items() if not name.startswith("_")} for event in events]
 
 
