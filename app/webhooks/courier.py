@@ -151,7 +151,7 @@ class Courier:
             await self._hop(lambda: settle(self._house, outcomes, self._chance))
         except _TRANSIENT:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the others are to be settled
             if len(outcomes) == 1:
                 _log.exception("a delivery cannot be settled", delivery=str(outcomes[0].claimed.id))
                 return
@@ -187,7 +187,7 @@ class Courier:
     # -- one pass ----------------------------------------------------------------------------------------------------
 
     async def turn(self) -> int:
-        """Probes and recovers, claims, sends, and settles, once; answers how many were claimed. For a clock that is set."""
+        """Probes, recovers, claims, sends and settles once, for a clock that is set; answers how many were claimed."""
         await self._hop(lambda: probe(self._house))
         while await self._hop(lambda: recover_some(self._house)):
             pass
@@ -210,7 +210,7 @@ class Courier:
         except (Unreadable, SenderUnsafe) as error:
             _log.error("not sent", delivery=str(claimed.id), reason=str(error) or type(error).__name__)
             return None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not be tried for ever
             _log.exception("sending failed", delivery=str(claimed.id))
             answer = Answer(None, Fault.PROTOCOL, f"not sent: {type(error).__name__}", None, 0, None)
         return Outcome(claimed, now, answer)

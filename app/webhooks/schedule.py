@@ -86,7 +86,7 @@ class Tried:
 
 
 def is_sent_one_by_one(failures: int, *, is_catching_up: bool) -> bool:
-    """Whether an endpoint is sent one delivery at a time: after a pause, to try it; when it came back, for the order."""
+    """Whether it is sent one delivery at a time: after a pause, to try it; while it catches up, for the order."""
     return is_catching_up or failures >= FAILURES_BEFORE_PAUSE
 
 

@@ -35,7 +35,7 @@ FAILED = Tried(arrived=False, gone=False, claimed_at=NOW, alone=False)
 TRIAL = Tried(arrived=False, gone=False, claimed_at=NOW, alone=True)
 
 
-@pytest.mark.parametrize(("failed", "expected"), enumerate(TABLE, 1))
+@pytest.mark.parametrize(("failed", "expected"), list(enumerate(TABLE, 1)))
 def test_each_delay_lies_within_its_jitter(failed: int, expected: timedelta) -> None:
     delays = [delay_after(failed, Random(seed)) for seed in range(200)]
     known = [delay for delay in delays if delay is not None]

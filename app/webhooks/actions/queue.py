@@ -8,15 +8,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
-from sqlmodel import Session, col
+from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, func, or_, select, true, update
+from sqlmodel import Session
 
-from app.kit.columns import columns_of, table_of
+from app.kit.columns import Moment, columns_of, table_of
 from app.kit.database import dialect_of, insert_rows, update_rows
 from app.kit.house import House
 from app.kit.ids import new_id
@@ -42,7 +43,7 @@ GONE: Final = 410
 SOON: Final = timedelta(seconds=1)
 """An endpoint whose next turn comes sooner than this is waited for; a later one is found by looking again."""
 _PROBED_AT_ONCE = 50
-_D, _E = columns_of(Delivery), columns_of(Endpoint)
+_D, _E, _A = columns_of(Delivery), columns_of(Endpoint), columns_of(Attempt)
 _log = structlog.get_logger("ujung.webhooks")
 
 
@@ -113,7 +114,7 @@ def claim(house: House, under_way: Collection[Claimed], chance: Random) -> Claim
         return Claims()
     now = house.clock()
     with house.database.read() as session:  # where nothing is due, nobody waits for the one writer of SQLite
-        ready = list(session.execute(_ready(now)))
+        ready = list(session.connection().execute(_READY, {"now": now, "soon": now + SOON}))
     next_turn = min((row.next_at for row in ready if _is_due(row, now + SOON) and row.next_at > now), default=None)
     chance.shuffle(ready)
     wanted = _wanted(house.settings, ready, under_way, room, now)
@@ -121,25 +122,6 @@ def claim(house: House, under_way: Collection[Claimed], chance: Random) -> Claim
         return Claims((), next_turn)
     deliveries = house.database.perform(lambda session: _claim(session, house, wanted, now))
     return Claims(deliveries, next_turn)
-
-
-def _ready(now: datetime) -> Any:
-    """The endpoints for which something is due, or will be soon; each looked up by the first row of an index."""
-    waiting = select(_D.next_at).where(_D.endpoint_id == _E.id, _D.state == DeliveryState.WAITING)
-    earliest = waiting.order_by(_D.next_at).limit(1)  # a minimum might be taken for a reason to read them all
-    looked_up = (
-        select(
-            *(_E.id, _E.state, _E.failures, _E.next_at, _E.is_catching_up),
-            earliest.scalar_subquery().label("due"),
-            earliest.where(_D.is_ping).scalar_subquery().label("ping"),
-        )
-        .where(_E.removed_at.is_(None))
-        .subquery()
-    )
-    found = looked_up.c
-    its_turn = or_(found.next_at <= now, and_(found.is_catching_up, found.next_at <= now + SOON))
-    is_open = and_(found.state == EndpointState.ACTIVE, its_turn, found.due <= now)
-    return select(looked_up).where(or_(is_open, found.ping <= now))
 
 
 def _is_due(row: Row[Any], now: datetime) -> bool:
@@ -154,9 +136,7 @@ def _wanted(
     pinged = {each.endpoint_id for each in under_way if each.is_ping}
     pings = [row.id for row in ready if row.ping is not None and row.ping <= now and row.id not in pinged][:room]
     open_ones = [row for row in ready if _is_due(row, now)]
-    alone = {
-        row.id for row in open_ones if is_sent_one_by_one(row.failures, is_catching_up=row.is_catching_up)
-    }
+    alone = {row.id for row in open_ones if is_sent_one_by_one(row.failures, is_catching_up=row.is_catching_up)}
     wishes = {
         row.id: Wish(busy[row.id], (1 if row.id in alone else settings.webhook_in_flight_per_endpoint) - busy[row.id])
         for row in open_ones
@@ -165,78 +145,39 @@ def _wanted(
 
 
 def _claim(session: Session, house: House, wanted: _Wanted, now: datetime) -> list[Claimed]:
-    until = now + lease_of(house.settings)
-    free = _free(session, wanted.alone & wanted.shares.keys(), now)
-    shares = {name: share for name, share in wanted.shares.items() if name not in wanted.alone or name in free}
-    heads = [(row.id, row.endpoint_id) for row in _heads(session, wanted.pings, 1, now, are_pings=True)]
-    claimed_alone: set[UUID] = set()
-    left = dict(shares)
-    pinged = {delivery_id for delivery_id, _ in heads}
-    for row in _heads(session, shares, max(shares.values(), default=0), now):
+    connection, until = session.connection(), now + lease_of(house.settings)
+    rivals = wanted.alone & wanted.shares.keys()
+    free = set(connection.execute(_FREE, {"names": list(rivals), "now": now}).scalars()) if rivals else set()
+    left = {name: share for name, share in wanted.shares.items() if name not in rivals or name in free}
+    heads = {row.id: row.endpoint_id for row in _heads(session, wanted.pings, 1, now, are_pings=True)}
+    pinged, alone = set(heads), set()
+    for row in _heads(session, left, max(left.values(), default=0), now):
         if row.id not in pinged and left[row.endpoint_id] > 0:
             left[row.endpoint_id] -= 1
-            heads.append((row.id, row.endpoint_id))
-            claimed_alone |= {row.endpoint_id} & free
+            heads[row.id] = row.endpoint_id
+            alone |= {row.endpoint_id} & free
     if not heads:
         return []
-    lease, order = new_id(), {delivery_id: place for place, (delivery_id, _) in enumerate(heads)}
-    connection = session.connection()
-    connection.execute(update(Delivery).where(col(Delivery.id).in_(order)).values(lease=lease, next_at=until))
-    if claimed_alone:
-        connection.execute(update(Endpoint).where(col(Endpoint.id).in_(claimed_alone)).values(next_at=until))
-    claimed = [_claimed(row, lease, now, claimed_alone, pinged) for row in session.execute(_whole(order))]
+    lease, order = new_id(), {delivery_id: place for place, delivery_id in enumerate(heads)}
+    connection.execute(_LEASING, {"ids": list(heads), "its_lease": lease, "until": until})
+    if alone:
+        connection.execute(_KEEPING_OTHERS_OUT, {"names": list(alone), "until": until})
+    whole = connection.execute(_WHOLE, {"ids": list(heads)})
+    claimed = [_claimed(row, lease, now, row.endpoint_id in alone and row.id not in pinged) for row in whole]
     return sorted(claimed, key=lambda each: order[each.id])
-
-
-def _free(session: Session, names: Collection[UUID], now: datetime) -> set[UUID]:
-    """Those of the endpoints that are sent one by one which no other process sends to; locked."""
-    if not names:
-        return set()
-    statement = select(_E.id).where(_E.id.in_(names), *_is_open(now))
-    return set(session.scalars(statement.with_for_update(key_share=True, skip_locked=True)))
-
-
-def _is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return _E.removed_at.is_(None), _E.state == EndpointState.ACTIVE, _E.next_at <= now
 
 
 def _heads(
     session: Session, names: Collection[UUID], most: int, now: datetime, *, are_pings: bool = False
 ) -> Sequence[Row[Any]]:
     """The first deliveries of each of these endpoints that are due, in order, and which nobody else is claiming."""
-    if not names or not most:
+    if not names:
         return ()
-    due = (_D.endpoint_id == _E.id, _D.state == DeliveryState.WAITING, _D.next_at <= now)
-    first = select(_D.id, _D.endpoint_id, _D.next_at).where(*due).order_by(_D.next_at, _D.id).limit(most)
-    if are_pings:
-        first = first.where(_D.is_ping)
-    concerned = (_E.id.in_(names), *((_E.removed_at.is_(None),) if are_pings else _is_open(now)))
-    if dialect_of(session) == "postgresql":
-        each = first.with_for_update(key_share=True, skip_locked=True).lateral()
-        statement: Any = select(each.c.id, each.c.endpoint_id).join_from(table_of(Endpoint), each, true())
-        return session.execute(statement.where(*concerned).order_by(each.c.next_at, each.c.id)).all()
-    theirs = table_of(Delivery).alias()
-    ids = first.with_only_columns(_D.id).correlate(table_of(Endpoint))
-    statement = select(theirs.c.id, theirs.c.endpoint_id).join_from(table_of(Endpoint), theirs, theirs.c.id.in_(ids))
-    return session.execute(statement.where(*concerned).order_by(theirs.c.next_at, theirs.c.id)).all()
+    statement = _first_of_each(dialect_of(session), are_pings)
+    return session.connection().execute(statement, {"names": list(names), "most": most, "now": now}).all()
 
 
-def _whole(ids: Collection[UUID]) -> Any:
-    event = columns_of(Event)
-    return (
-        select(
-            *(_D.id, _D.event_id, _D.endpoint_id, _D.is_ping, event.payload),
-            *(_E.url, _E.secret, _E.former_secret, _E.former_until),
-        )
-        .join_from(table_of(Delivery), table_of(Endpoint), _E.id == _D.endpoint_id)
-        .join(table_of(Event), event.id == _D.event_id)
-        .where(_D.id.in_(ids))
-    )
-
-
-def _claimed(
-    row: Row[Any], lease: UUID, now: datetime, alone: Collection[UUID], pinged: Collection[UUID]
-) -> Claimed:
+def _claimed(row: Row[Any], lease: UUID, now: datetime, alone: bool) -> Claimed:
     signs_still = row.former_until is not None and row.former_until > now
     return Claimed(
         id=row.id,
@@ -245,12 +186,90 @@ def _claimed(
         endpoint_id=row.endpoint_id,
         is_ping=row.is_ping,
         at=now,
-        alone=row.endpoint_id in alone and row.id not in pinged,
+        alone=alone,
         url=row.url,
         secret=row.secret,
         former_secret=row.former_secret if signs_still else None,
         payload=row.payload,
     )
+
+
+# -- the statements of a claim ---------------------------------------------------------------------------------------
+
+_NOW = bindparam("now", type_=Moment)
+_WAITS = (_D.endpoint_id == _E.id, _D.state == DeliveryState.WAITING)
+_EARLIEST = select(_D.next_at).where(*_WAITS).order_by(_D.next_at).limit(1)
+"""When the first delivery of an endpoint is due. As a minimum it might be a reason to read them all."""
+_IS_OPEN = (_E.removed_at.is_(None), _E.state == EndpointState.ACTIVE, _E.next_at <= _NOW)
+
+
+def _ready() -> Select[Any]:
+    """The endpoints for which something is due, or will be soon; each looked up by the first row of an index."""
+    looked_up = (
+        select(
+            *(_E.id, _E.state, _E.failures, _E.next_at, _E.is_catching_up),
+            _EARLIEST.scalar_subquery().label("due"),
+            _EARLIEST.where(_D.is_ping).scalar_subquery().label("ping"),
+        )
+        .where(_E.removed_at.is_(None))
+        .subquery()
+    )
+    found = looked_up.c
+    its_turn = or_(found.next_at <= _NOW, and_(found.is_catching_up, found.next_at <= bindparam("soon", type_=Moment)))
+    is_open = and_(found.state == EndpointState.ACTIVE, its_turn, found.due <= _NOW)
+    return select(looked_up).where(or_(is_open, found.ping <= _NOW))
+
+
+@cache
+def _first_of_each(dialect: str, are_pings: bool) -> Select[Any]:
+    first = select(_D.id, _D.endpoint_id, _D.next_at).where(*_WAITS, _D.next_at <= _NOW)
+    first = first.order_by(_D.next_at, _D.id).limit(bindparam("most", type_=Integer))
+    if are_pings:
+        first = first.where(_D.is_ping)
+    deliveries: Any
+    if dialect == "postgresql":
+        deliveries = first.with_for_update(key_share=True, skip_locked=True).lateral()
+        belongs: ColumnElement[bool] = true()
+    else:
+        deliveries = table_of(Delivery).alias()
+        belongs = deliveries.c.id.in_(first.with_only_columns(_D.id).correlate(table_of(Endpoint)))
+    return (
+        select(deliveries.c.id, deliveries.c.endpoint_id)
+        .join_from(table_of(Endpoint), deliveries, belongs)
+        .where(_E.id.in_(bindparam("names", expanding=True)), *(_IS_OPEN[:1] if are_pings else _IS_OPEN))
+        .order_by(deliveries.c.next_at, deliveries.c.id)
+    )
+
+
+def _whole() -> Select[Any]:
+    event = columns_of(Event)
+    return (
+        select(
+            *(_D.id, _D.event_id, _D.endpoint_id, _D.is_ping, event.payload),
+            *(_E.url, _E.secret, _E.former_secret, _E.former_until),
+        )
+        .join_from(table_of(Delivery), table_of(Endpoint), _E.id == _D.endpoint_id)
+        .join(table_of(Event), event.id == _D.event_id)
+        .where(_D.id.in_(bindparam("ids", expanding=True)))
+    )
+
+
+_READY = _ready()
+_FREE = (
+    select(_E.id)
+    .where(_E.id.in_(bindparam("names", expanding=True)), *_IS_OPEN)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+"""Endpoints that are sent one delivery at a time, and to which no other process sends; locked."""
+_LEASING = (
+    update(table_of(Delivery))
+    .where(_D.id.in_(bindparam("ids", expanding=True)))
+    .values(lease=bindparam("its_lease"), next_at=bindparam("until"))
+)
+_KEEPING_OTHERS_OUT = (
+    update(table_of(Endpoint)).where(_E.id.in_(bindparam("names", expanding=True))).values(next_at=bindparam("until"))
+)
+_WHOLE = _whole()
 
 
 # -- settling --------------------------------------------------------------------------------------------------------
@@ -266,7 +285,7 @@ def settle(house: House, outcomes: Sequence[Outcome], chance: Random) -> int:
 
 def _settle(session: Session, house: House, outcomes: Sequence[Outcome], chance: Random) -> int:
     now = house.clock()
-    held = {row.id: row for row in session.execute(_held([each.claimed.id for each in outcomes]))}
+    held = {row.id: row for row in session.connection().execute(_HELD, {"ids": [each.claimed.id for each in outcomes]})}
     ours = [each for each in outcomes if each.claimed.id in held and held[each.claimed.id].lease == each.claimed.lease]
     if not ours:
         return 0
@@ -277,16 +296,23 @@ def _settle(session: Session, house: House, outcomes: Sequence[Outcome], chance:
     return len(ours)
 
 
-def _held(ids: Collection[UUID]) -> Any:
-    statement = select(_D.id, _D.lease, _D.attempts).where(_D.id.in_(ids), _D.state == DeliveryState.WAITING)
-    return statement.order_by(_D.id).with_for_update(key_share=True)
+_HELD = (
+    select(_D.id, _D.lease, _D.attempts)
+    .where(_D.id.in_(bindparam("ids", expanding=True)), _D.state == DeliveryState.WAITING)
+    .order_by(_D.id)
+    .with_for_update(key_share=True)
+)
+_LAST_NUMBERS = (
+    select(_A.delivery_id, func.max(_A.number))
+    .where(_A.delivery_id.in_(bindparam("ids", expanding=True)))
+    .group_by(_A.delivery_id)
+)
 
 
 def _attempts(session: Session, ours: Sequence[Outcome]) -> list[dict[str, Any]]:
     """Counted on where attempts began anew because somebody asked for it."""
-    delivery_id, number = col(Attempt.delivery_id), col(Attempt.number)
-    before = select(delivery_id, func.max(number)).where(delivery_id.in_([each.claimed.id for each in ours]))
-    last = {name: highest for name, highest in session.execute(before.group_by(delivery_id))}  # noqa: C416 - rows
+    numbers = session.connection().execute(_LAST_NUMBERS, {"ids": [each.claimed.id for each in ours]})
+    last = {delivery_id: number for delivery_id, number in numbers}  # noqa: C416 - rows, not pairs
     return [
         {
             "id": new_id(),
@@ -317,6 +343,11 @@ def _delivery_after(outcome: Outcome, attempts: int, now: datetime, chance: Rand
 
 
 _STANDING = tuple(field.name for field in fields(Standing))
+_STANDINGS = select(_E.id, _E.agency_code, *(_E[name] for name in _STANDING)).where(
+    _E.id.in_(bindparam("names", expanding=True))
+)
+_STANDINGS_LOCKED = _STANDINGS.order_by(_E.id).with_for_update(key_share=True)
+_STILL_DUE = select(_E.id).where(_E.id.in_(bindparam("names", expanding=True)), _EARLIEST.scalar_subquery() <= _NOW)
 
 
 def _judge(session: Session, house: House, ours: Sequence[Outcome], now: datetime) -> None:
@@ -324,7 +355,8 @@ def _judge(session: Session, house: House, ours: Sequence[Outcome], now: datetim
     by_endpoint: dict[UUID, list[Outcome]] = defaultdict(list)
     for each in ours:
         by_endpoint[each.claimed.endpoint_id].append(each)
-    seen = {row.id: _standing(row) for row in session.execute(_standings(by_endpoint))}
+    connection = session.connection()
+    seen = {row.id: _standing(row) for row in connection.execute(_STANDINGS, {"names": list(by_endpoint)})}
     flawed = [
         name
         for name, each in by_endpoint.items()
@@ -336,7 +368,7 @@ def _judge(session: Session, house: House, ours: Sequence[Outcome], now: datetim
     stands: dict[UUID, Standing] = {}
     recovered: list[UUID] = []
     news: list[News] = []
-    for row in session.execute(_standings(flawed).order_by(_E.id).with_for_update(key_share=True)):
+    for row in connection.execute(_STANDINGS_LOCKED, {"names": flawed}).all():
         standing = _standing(row)
         for outcome in by_endpoint[row.id]:
             before, standing = standing, after(standing, _tried(outcome), now, pace)
@@ -346,15 +378,11 @@ def _judge(session: Session, house: House, ours: Sequence[Outcome], now: datetim
         stands[row.id] = standing
     flow_in_order(session, recovered, now)
     catching_up = [name for name, standing in stands.items() if standing.is_catching_up]
-    still = set(session.scalars(_with_something_due(catching_up, now))) if catching_up else set()
+    still = set(connection.execute(_STILL_DUE, {"names": catching_up, "now": now}).scalars()) if catching_up else set()
     rows = [{"id": name, **asdict(standing)} for name, standing in stands.items()]
     update_rows(session, Endpoint, [row | {"is_catching_up": row["id"] in still} for row in rows])
     if news:
         publish_news(session, news, now, house)
-
-
-def _standings(names: Collection[UUID]) -> Any:
-    return select(_E.id, _E.agency_code, *(_E[name] for name in _STANDING)).where(_E.id.in_(names))
 
 
 def _standing(row: Row[Any]) -> Standing:
@@ -391,12 +419,6 @@ def flow_in_order(session: Session, endpoints: Collection[UUID], now: datetime) 
     out_of_order = _D.next_at != _D.created_at
     statement = update(Delivery).where(*waits, out_of_order, ~is_under_way)
     session.connection().execute(statement.values(next_at=_D.created_at, lease=None))
-
-
-def _with_something_due(names: Collection[UUID], now: datetime) -> Any:
-    waiting = select(_D.next_at).where(_D.endpoint_id == _E.id, _D.state == DeliveryState.WAITING)
-    earliest = waiting.order_by(_D.next_at).limit(1).scalar_subquery()
-    return select(_E.id).where(_E.id.in_(names), earliest <= now)
 
 
 # -- probing ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, tuple_, update
+from sqlalchemy import Row, exists, func, select, tuple_, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from app.areas.words import lies_in
@@ -49,12 +50,15 @@ def recover_some(house: House) -> bool:
 
 
 def _next_chunk(session: Session) -> _Chunk | None:
-    reached = columns_of(Event).at
+    reached, earlier = columns_of(Event).at, aliased(Recovery)
+    has_earlier = exists().where(
+        earlier.endpoint_id == col(Recovery.endpoint_id), earlier.done_at.is_(None), earlier.id < col(Recovery.id)
+    )
     statement = (
         select(Recovery, Endpoint, reached.label("reached_at"))
         .join(Endpoint, col(Endpoint.id) == col(Recovery.endpoint_id))
         .outerjoin(Event, col(Event.id) == col(Recovery.reached))
-        .where(col(Recovery.done_at).is_(None))
+        .where(col(Recovery.done_at).is_(None), ~has_earlier)  # of one endpoint one after another, lest two meet
         .order_by(func.random())  # so that a long one does not keep the others waiting
         .limit(1)
     )
@@ -73,7 +77,9 @@ def _next_chunk(session: Session) -> _Chunk | None:
     )
 
 
-def _events(session: Session, endpoint: Endpoint, recovery: Recovery, reached_at: datetime | None) -> Sequence[Row[Any]]:
+def _events(
+    session: Session, endpoint: Endpoint, recovery: Recovery, reached_at: datetime | None
+) -> Sequence[Row[Any]]:
     event = columns_of(Event)
     statement = select(event.id, event.type, event.area_code).where(
         event.agency_code == endpoint.agency_code, event.at >= recovery.since, event.at < recovery.until
