@@ -109,7 +109,7 @@ def create_app(settings: Settings, *, house: House | None = None) -> FastAPI:
     app.state.hops = Hops(settings.pool_size, settings.pool_wait_seconds)
     app.add_middleware(Edge, settings=settings)
     _add_handlers(app)
-    for router in (problems, *SYNC, people, areas, agencies, workdays, *WEBHOOKS, links):  # the most asked is tried first
+    for router in (problems, *SYNC, people, areas, agencies, workdays, *WEBHOOKS, links):  # the most asked first
         app.include_router(router, prefix=API)
     app.webhooks.include_router(outgoing)
     app.include_router(link_pages)

@@ -18,8 +18,8 @@ UPLOAD_MEDIA_TYPE = "application/offset+octet-stream"
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _PACKED = {b"gzip", b"x-gzip"}
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-_SECRET_BEHIND = "/t/"
-"""What follows in a path opens something to whoever knows it: it is not for the log."""
+_OPENING = "/t/"
+"""What follows it in a path opens something to whoever knows it: it is not for the log."""
 _log = structlog.get_logger("ujung.request")
 
 
@@ -54,7 +54,8 @@ class Edge:
                 raise  # the server, and a test, may hear of it too
             finally:
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                _log.info("request", method=scope["method"], path=_loggable(scope["path"]), status=status, ms=milliseconds)
+                path = _loggable(scope["path"])
+                _log.info("request", method=scope["method"], path=path, status=status, ms=milliseconds)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -88,7 +89,7 @@ class Edge:
 
 
 def _loggable(path: str) -> str:
-    before, mark, _ = path.partition(_SECRET_BEHIND)
+    before, mark, _ = path.partition(_OPENING)
     return f"{before}{mark}…" if mark else path
 
 

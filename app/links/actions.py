@@ -176,7 +176,7 @@ class Filled:
     """Names the page that the form stood on: the same form with the same content has effect once."""
     fields: Mapping[str, str] = field(default_factory=dict)
     photo: bytes = b""
-    claim: Claim = Claim()
+    claim: Claim = field(default_factory=Claim)
 
     @property
     def fingerprint(self) -> str:
@@ -223,9 +223,7 @@ def _foresee(work: Work[Actor], found: Opened, filled: Filled) -> bool:
     return True
 
 
-def _do(
-    session: Session, house: House, token: str, link_id: UUID, filled: Filled, prepared: Prepared | None
-) -> None:
+def _do(session: Session, house: House, token: str, link_id: UUID, filled: Filled, prepared: Prepared | None) -> None:
     now = house.clock()
     has_turn = _take_turn(session, link_id, now)
     found = opened(session, house, token, now)
@@ -239,8 +237,8 @@ def _do(
     if isinstance(steps[0], CommentIn):
         comment(work, found.problem.id, steps[0])
     else:
-        part = {"problem_id": found.problem.id, "part_id": found.part.id}
-        for outcome in perform(work, [Intent(said=each, **part) for each in steps]):
+        intents = [Intent(problem_id=found.problem.id, part_id=found.part.id, said=each) for each in steps]
+        for outcome in perform(work, intents):
             if isinstance(outcome, Refusal):
                 raise outcome
     remembered = {
@@ -279,17 +277,18 @@ def _steps(found: Opened, filled: Filled, photos: tuple[UUID, ...]) -> list[Any]
     letter = f"Tautan {found.link.reference}" if found.part.by_hand else None
     is_taken = found.part.state is AssignmentState.ACCEPTED
     start = [PartStart(verb="start", letter=letter)] if is_taken else []
+    named: dict[str, Any] = {"verb": filled.verb, "letter": letter}
     match filled.verb:
         case "accept":
-            return [PartAccept(verb="accept", letter=letter)]
+            return [PartAccept(**named)]
         case "resume":
-            return [PartResume(verb="resume", letter=letter)]
+            return [PartResume(**named)]
         case "progress":
-            return [*start, _said(PartProgress, filled, ("note", "percent"), verb="progress", letter=letter, photos=photos)]
+            return [*start, _said(PartProgress, filled, ("note", "percent"), **named, photos=photos)]
         case "finish":
-            return [*start, _said(PartFinish, filled, ("resolution", "note"), verb="finish", letter=letter, photos=photos)]
+            return [*start, _said(PartFinish, filled, ("resolution", "note"), **named, photos=photos)]
         case "refuse":
-            return [_said(PartRefuse, filled, ("reason_code", "reason", "belongs_to"), verb="refuse", letter=letter)]
+            return [_said(PartRefuse, filled, ("reason_code", "reason", "belongs_to"), **named)]
         case "comment":
             return [_said(CommentIn, filled, ("text",))]
     raise FormNotFilled(["verb"])

@@ -30,7 +30,7 @@ class AssignmentLink(SQLModel, table=True):
     """In whole seconds; it is signed along."""
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)
     used_at: datetime | None = Field(default=None, sa_type=Moment)
-    """When something was last done through it. That it was opened is not noted: mail scanners and previews do so too."""
+    """When something was last done through it. That it was opened is not noted: mail scanners open links too."""
 
     mail_to: str | None = Field(default=None, max_length=254)
     mail_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -52,15 +52,12 @@ _FIELDS: Final = {
 }
 _TEXTS: Final = ("instruction", "note", "reason", "question", "answer", "text")
 _ENDED: Final = {
-    AssignmentState.DONE: "Bagian ini sudah dilaporkan selesai. Tidak ada lagi yang perlu dikerjakan, kecuali kelurahan "
-    "menyanggahnya.",
+    AssignmentState.DONE: "Bagian ini sudah dilaporkan selesai. Tidak ada lagi yang perlu dikerjakan.",
     AssignmentState.REFUSED: "Disposisi ini sudah ditolak. Tidak ada lagi yang perlu dikerjakan.",
 }
 
 
-def page(
-    shown: Shown, *, done: str = "", refusal: Refusal | None = None, filled: Filled | None = None
-) -> str:
+def page(shown: Shown, *, done: str = "", refusal: Refusal | None = None, filled: Filled | None = None) -> str:
     """The assignment, what may be done now, and what has happened; after a refusal with what was filled in."""
     problem, part = shown.problem, shown.part
     kept = filled or Filled(verb="", form="")
@@ -188,13 +185,13 @@ def _forms(shown: Shown, filled: Filled) -> str:
         (Verb.COMMENT in shown.problem.may, _comment, "comment", "Kirim komentar"),
     ]
     return "\n".join(
-        _form(shown, form, verb, label, fields(shown, filled.fields if filled.verb == verb else {}), filled.verb == verb)
+        _form(shown, form, verb, label, fields(shown, filled.fields if verb == filled.verb else {}), filled)
         for is_open, fields, verb, label in open_now
         if is_open
     )
 
 
-def _form(shown: Shown, form: str, verb: str, label: str, fields: str, is_tried: bool) -> str:
+def _form(shown: Shown, form: str, verb: str, label: str, fields: str, filled: Filled) -> str:
     made = (
         f'<form method="post" action="/t/{shown.token}" enctype="multipart/form-data">'
         f'<input type="hidden" name="form" value="{_text(form)}"><input type="hidden" name="verb" value="{verb}">'
@@ -202,7 +199,7 @@ def _form(shown: Shown, form: str, verb: str, label: str, fields: str, is_tried:
     )
     if not fields:
         return made
-    return f"<details{' open' if is_tried else ''}><summary>{label}</summary>{made}</details>"
+    return f"<details{' open' if verb == filled.verb else ''}><summary>{label}</summary>{made}</details>"
 
 
 def _nothing(_shown: Shown, _filled: Mapping[str, str]) -> str:

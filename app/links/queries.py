@@ -89,9 +89,7 @@ def links(work: Work[Actor], assignment_id: UUID, slicing: Slice) -> Page[LinkOu
     items, after = slicing.cut(rows, "id")
     names = _names(work.session, {each.created_by for each in items if each.created_by})
     return Page(
-        items=[
-            with_address(work.house, kept(each, names.get(each.created_by, "Sistem"), work.now)) for each in items
-        ],
+        items=[with_address(work.house, kept(each, names.get(each.created_by, "Sistem"), work.now)) for each in items],
         next=after,
     )
 
@@ -100,7 +98,7 @@ def _names(session: Session, account_ids: Collection[UUID]) -> dict[UUID | None,
     if not account_ids:
         return {}
     rows = session.execute(select(col(Account.id), col(Account.name)).where(col(Account.id).in_(account_ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def kept(link: AssignmentLink, created_by: str, now: datetime) -> LinkKept:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from app.evidence.models import Photo
 from app.evidence.pictures import Claim
-from app.evidence.queries import PhotoAwaited, data_of
+from app.evidence.queries import data_of
 from app.kit.doors import WRITES, PublicDoor, Replayed
 from app.kit.paging import BadCursor, Page, Slicing
 from app.kit.refusals import (

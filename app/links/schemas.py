@@ -13,7 +13,7 @@ from app.links.words import LinkDays, LinkState, MailState
 class LinkIn(In):
     """A link to be made."""
 
-    email: OfficeEmail | None = Field(default=None, description="Where to send it; without one, you pass it on yourself.")
+    email: OfficeEmail | None = Field(default=None, description="Where to send it; else you pass it on yourself.")
     days: LinkDays | None = Field(default=None, description="For how long it is good; without it, as long as may be.")
 
 

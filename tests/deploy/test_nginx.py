@@ -202,6 +202,21 @@ def test_a_login_a_list_and_a_photo_pass_through(proxy: Proxy, tmp_path: Path) -
 
 
 @needs_nginx
+def test_the_secret_part_of_a_link_is_in_no_log(proxy: Proxy, behind: Serving, tmp_path: Path) -> None:
+    secret = "rahasia-tautan"
+    with proxy.client() as client:
+        for path in (f"/t/{secret}", f"/t/{secret}/photos/1", f"//t/{secret}"):
+            assert client.get(path).status_code == 404
+    with proxied(tmp_path, f"127.0.0.1:{free_port()}") as alone, alone.client() as client:
+        assert client.get(f"/t/{secret}").status_code == 503
+    logs = (tmp_path / "access.log").read_text() + (tmp_path / "error.log").read_text()
+    assert '"GET /t/-" 404' in logs
+    assert '"GET /t/-" 503' in logs
+    assert secret not in logs
+    assert secret not in repr(behind.requests())
+
+
+@needs_nginx
 def test_plain_http_is_sent_to_tls(proxy: Proxy) -> None:
     answer = httpx.get(f"http://127.0.0.1:{proxy.http}/docs?lang=en", headers={"Host": "somebody-elses.example"})
     assert answer.status_code == 301

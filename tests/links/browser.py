@@ -164,7 +164,7 @@ def everything(house: House) -> dict[str, list[Any]]:
     """Every row of every table."""
     with house.database.read() as session:
         return {
-            table.name: sorted((repr(tuple(row)) for row in session.execute(select(table))))
+            table.name: sorted(repr(tuple(row)) for row in session.execute(select(table)))
             for table in SQLModel.metadata.sorted_tables
         }
 

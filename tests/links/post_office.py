@@ -20,13 +20,14 @@ class PostOffice:
     offers: tuple[str, ...] = ()
     """Extensions it tells of."""
     heard: list[str] = field(default_factory=list)
+    """The words that were said to it, in upper case."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         recipients: list[str] = []
         writer.write(b"220 kantor pos\r\n")
         while line := await reader.readline():
-            self.heard.append(line.decode().strip())
-            word = line.decode().split()[0].upper().partition(":")[0]
+            word = line.decode().split()[0].upper()
+            self.heard.append(word)
             said = self.answers.get(word)
             if said == "hang up":
                 break

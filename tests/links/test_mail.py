@@ -204,7 +204,7 @@ async def test_a_round_sends_so_many_and_the_next_the_rest(town: Town, office: P
     for number in range(BATCH_MAXIMUM + 2):
         await given(town, problem, email=f"piket{number}@pln.example")
     assert await round_of(town.house, office) == BATCH_MAXIMUM
-    assert sum(line.startswith("EHLO") for line in office.heard) == 1, "one connection"
+    assert office.heard.count("QUIT") == 1, "one connection"
     assert await round_of(town.house, office) == 2
 
 
@@ -247,14 +247,13 @@ def test_a_setting_that_makes_no_sense_stops_the_start_and_is_not_repeated(mail_
     assert "rahasia" not in str(refused.value)
 
 
-async def test_a_server_elsewhere_is_told_nothing_without_encryption(
-    town: Town, office: PostOffice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.links.mail._is_here", lambda host: False)
+async def test_a_server_elsewhere_is_told_nothing_without_encryption(town: Town, office: PostOffice) -> None:
     problem = await assigned(town)
     await given(town, problem, email="piket@pln.example")
-    assert await round_of(town.house, office) == 0
-    assert not [line for line in office.heard if line.startswith(("AUTH", "MAIL", "RCPT", "DATA"))]
+    by_another_name = posting_to(town.house, f"smtp://127.1:{office.port}")  # which nobody can know to be this machine
+    assert await to_thread.run_sync(send_mail, by_another_name) == 0
+    assert "EHLO" in office.heard
+    assert not {"AUTH", "MAIL", "RCPT", "DATA"} & set(office.heard)
 
 
 async def test_encryption_that_is_offered_is_used_even_here(town: Town, office: PostOffice) -> None:
@@ -264,7 +263,8 @@ async def test_encryption_that_is_offered_is_used_even_here(town: Town, office: 
     problem = await assigned(town)
     await given(town, problem, email="piket@pln.example")
     assert await round_of(town.house, office) == 0
-    assert not [line for line in office.heard if line.startswith(("MAIL", "RCPT", "DATA"))]
+    assert "STARTTLS" in office.heard
+    assert not {"MAIL", "RCPT", "DATA"} & set(office.heard)
 
 
 async def test_a_server_that_asks_for_a_password_is_given_it(town: Town, office: PostOffice) -> None:
@@ -274,4 +274,4 @@ async def test_a_server_that_asks_for_a_password_is_given_it(town: Town, office:
     await given(town, problem, email="piket@pln.example")
     house = posting_to(town.house, f"smtp://kota:rahasia@localhost:{office.port}")
     assert await to_thread.run_sync(send_mail, house) == 1
-    assert [line for line in office.heard if line.startswith("AUTH PLAIN ")]
+    assert "AUTH" in office.heard

@@ -93,6 +93,14 @@ def test_what_the_list_tells_is_taken_as_it_is(madiun: House, tmp_path: Path) ->
     }
 
 
+def test_an_offices_address_is_taken_and_one_that_is_none_refused(madiun: House, tmp_path: Path) -> None:
+    list_ = "nama,surel\nDinas Satu,loket@dinas.example\nDinas Dua,\nDinas Tiga,bukan alamat\n"
+    _, refused = import_agencies(madiun, file_of(tmp_path, list_), MADIUN)
+    addresses = {each.name: each.email for each in agencies_of(madiun, MADIUN).values()}
+    assert addresses == {"Dinas Satu": "loket@dinas.example", "Dinas Dua": None}
+    assert [(each.line, each.reason.partition(":")[0]) for each in refused] == [(4, "email")]
+
+
 def test_a_code_or_name_that_the_city_has_is_left_as_it_is(madiun: House, tmp_path: Path) -> None:
     before = agencies_of(madiun, CITY)
     list_ = "code,name\nPUPR,Dinas PU\n,dinas perhubungan\nBARU,Dinas Baru\n"
