@@ -269,9 +269,7 @@ def receiving(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[
     receiver = Receiver("http" if context is None else "https")
     loop = asyncio.new_event_loop()
     listening = socket.create_server(("127.0.0.1", port), backlog=512)
-    listening.setsockopt(
-        socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536
-    )  # what hostile ones write soon meets a full buffer
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # so the hostile ones soon meet a full one
     receiver.port = listening.getsockname()[1]
     loop.set_exception_handler(lambda _loop, _said: None)  # peers that go away are what this is for
 
@@ -279,8 +277,9 @@ def receiving(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[
         server = await asyncio.start_server(receiver.serve, sock=listening, ssl=context, limit=1 << 20)
         started.set()
         await stop.wait()
-        server.close()
+        loop.remove_reader(listening)  # a server that is closed while it accepts would leave a socket open
         await receiver.end()
+        server.close()
 
     started, stop = threading.Event(), asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(live(stop)), name="receiver", daemon=True)

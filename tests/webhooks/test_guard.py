@@ -353,7 +353,7 @@ async def test_who_asks_for_the_same_name_shares_the_answer(monkeypatch: pytest.
         asyncio.run_coroutine_threadsafe(answering.wait(), loop).result()
         return [(0, 0, 0, "", ("127.0.0.9", 0))]
 
-    monkeypatch.setattr(guarding.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
     look_up = Lookups()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
