@@ -58,7 +58,7 @@ class Event(SQLModel, table=True):
     __tablename__ = "webhook_event"
     __table_args__ = (
         Index("ix_webhook_event_agency", "agency_code", "id"),
-        Index("ix_webhook_event_open", "agency_code", "is_open", "id"),
+        Index("ix_webhook_event_open", "agency_code", "open_id"),
         Index("ix_webhook_event_agency_at", "agency_code", "at", "id"),
         Index("ix_webhook_event_at", "at"),
     )
@@ -76,8 +76,9 @@ class Event(SQLModel, table=True):
     """`{type, timestamp, data}` as it is sent, byte for byte."""
     acknowledged_at: datetime | None = Field(default=None, sa_type=Moment)
     """When the agency said that it has it, by `POST /events/acknowledgements`."""
-    is_open: bool = True
-    """Whether it has not said so yet; a column of its own, because PostgreSQL sorts what it finds by an empty one."""
+    open_id: UUID | None = None
+    """Its id again, until the agency has said so. By this column what is left to fetch is found, in its order, however
+    much was acknowledged before; by `id`, PostgreSQL would at times read all that anybody was ever told."""
 
 
 class Delivery(SQLModel, table=True):

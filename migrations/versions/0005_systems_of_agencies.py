@@ -91,14 +91,14 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("payload", sa.String(), nullable=False),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("open_id", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["agency_code"], ["agency.code"], name=op.f("fk_webhook_event_agency_code")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_event")),
     )
     op.create_index("ix_webhook_event_agency", "webhook_event", ["agency_code", "id"], unique=False)
     op.create_index("ix_webhook_event_agency_at", "webhook_event", ["agency_code", "at", "id"], unique=False)
     op.create_index("ix_webhook_event_at", "webhook_event", ["at"], unique=False)
-    op.create_index("ix_webhook_event_open", "webhook_event", ["agency_code", "is_open", "id"], unique=False)
+    op.create_index("ix_webhook_event_open", "webhook_event", ["agency_code", "open_id"], unique=False)
 
     op.create_table(
         "assignment_link",

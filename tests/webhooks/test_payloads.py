@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema_rs import Draft202012Validator
@@ -12,8 +12,7 @@ from jsonschema_rs import ValidationError as NotByTheSchema
 from pydantic import ValidationError
 
 from app.assembly import create_app
-from app.docs.document import in_indonesian
-from app.docs.pages import HERE
+from app.docs.document import HERE, in_indonesian
 from app.docs.translation import read_catalogue
 from app.kit.ids import new_id
 from app.kit.settings import Settings
@@ -117,7 +116,7 @@ def test_an_event_is_never_larger_than_promised() -> None:
         if "photos" in data:
             data["photos"] = [str(new_id()) for _ in range(20)]
         if "fields" in data:
-            data["fields"] = list(FieldName.__args__)
+            data["fields"] = list(get_args(FieldName))
         assert len(payload_text(type_, MOMENT, data).encode()) <= PAYLOAD_MAXIMUM
     data = example_of(EventType.PROBLEM_EDITED)["data"]
     with pytest.raises(PayloadTooLarge):
@@ -146,7 +145,7 @@ def test_each_type_is_something_that_happens() -> None:
 
 
 def test_the_names_of_fields_are_those_that_can_be_corrected() -> None:
-    assert set(FieldName.__args__) == EditIn.model_fields.keys() - {"reason"}
+    assert set(get_args(FieldName)) == EditIn.model_fields.keys() - {"reason"}
 
 
 # -- the document ----------------------------------------------------------------------------------------------------

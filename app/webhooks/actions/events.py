@@ -24,7 +24,7 @@ def acknowledge(work: Work[Actor], ids: Sequence[UUID]) -> AcknowledgedOut:
     statement = (
         update(Event)
         .where(col(Event.agency_code) == agency_of(work.caller), col(Event.id).in_(ids))
-        .values(is_open=False, acknowledged_at=func.coalesce(col(Event.acknowledged_at), work.now))
+        .values(open_id=None, acknowledged_at=func.coalesce(col(Event.acknowledged_at), work.now))
         .returning(col(Event.id))
     )
     known = set(work.session.connection().execute(statement).scalars())

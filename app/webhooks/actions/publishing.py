@@ -49,7 +49,7 @@ def publish_ping(session: Session, house: House, endpoint: Endpoint, now: dateti
     data = {"endpoint": endpoint.id, "by": "system"}
     event = _event(News(endpoint.agency_code, EventType.PING, now, data))
     delivery = _delivery(event["id"], endpoint.id, now, is_ping=True)
-    insert_rows(session, Event, [event | {"acknowledged_at": now, "is_open": False}])
+    insert_rows(session, Event, [event | {"acknowledged_at": now, "open_id": None}])
     insert_rows(session, Delivery, [delivery])
     ring_after_commit(session, bell_of(house))
     return UUID(str(delivery["id"]))
@@ -136,8 +136,9 @@ def _insert(session: Session, news: Iterable[News], wanted: dict[str, _Wants], n
 
 
 def _event(news: News) -> dict[str, Any]:
+    event_id = new_id()
     return {
-        "id": new_id(),
+        "id": event_id,
         "agency_code": news.agency,
         "type": news.type,
         "at": news.at,
@@ -146,7 +147,7 @@ def _event(news: News) -> dict[str, Any]:
         "version": news.version,
         "payload": payload_text(news.type, news.at, news.data),
         "acknowledged_at": None,
-        "is_open": True,
+        "open_id": event_id,
     }
 
 
