@@ -149,7 +149,7 @@ def _happened(shown: Shown) -> str:
         f"<strong>{_text(each.label)}</strong>{_said(each)}</li>"
         for each in reversed(shown.happened)
     )
-    return f"<h2>Yang sudah terjadi</h2><ol>{items}</ol>"
+    return f"<h2>Yang sudah terjadi</h2><ul>{items}</ul>"
 
 
 def _by(entry: HistoryOut) -> str:
@@ -206,7 +206,7 @@ def _nothing(_shown: Shown, _filled: Mapping[str, str]) -> str:
     return ""
 
 
-def _progress(_shown: Shown, filled: Mapping[str, str]) -> str:
+def _progress(shown: Shown, filled: Mapping[str, str]) -> str:
     return (
         _area("progress", "note", filled)
         + _labelled(
@@ -216,7 +216,7 @@ def _progress(_shown: Shown, filled: Mapping[str, str]) -> str:
             f'value="{_text(filled.get("percent", ""))}">',
             "Boleh dikosongkan.",
         )
-        + _file("progress", "Boleh dikosongkan.")
+        + _file(shown, "progress", "Boleh dikosongkan.")
     )
 
 
@@ -225,7 +225,7 @@ def _finish(shown: Shown, filled: Mapping[str, str]) -> str:
     return (
         _choice("finish", "resolution", [(each.value, each.label) for each in Resolution], filled, required=True)
         + _area("finish", "note", filled)
-        + _file("finish", "Wajib bila diperbaiki, dilayani atau dicegah." if needed else "Boleh dikosongkan.")
+        + _file(shown, "finish", "Wajib bila diperbaiki, dilayani atau dicegah." if needed else "Boleh dikosongkan.")
     )
 
 
@@ -274,7 +274,7 @@ def _choice(
     return _labelled(name, _FIELDS[field], control, hint)
 
 
-def _file(verb: str, hint: str) -> str:
+def _file(shown: Shown, verb: str, hint: str) -> str:
     name = f"{verb}-photo"
     control = f'<input type="file" id="{name}" name="photo" accept="image/*">'
-    return _labelled(name, "Foto", control, f"{hint} Paling besar 8 MB.")
+    return _labelled(name, "Foto", control, f"{hint} Paling besar {shown.photo_megabytes} MB.")

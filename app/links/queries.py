@@ -182,6 +182,8 @@ class Shown:
     now: datetime
     photos: Sequence[PhotoOut]
     happened: Sequence[HistoryOut]
+    photo_megabytes: int
+    """The largest photo that is taken."""
     agencies: Sequence[tuple[str, str]]
     """Code and name of those to which the part may belong instead, where it can still be refused."""
 
@@ -203,6 +205,7 @@ def shown(session: Session, house: House, token: str, now: datetime) -> Shown:
         now=now,
         photos=[each for each in record.photos if not each.awaited],
         happened=_concerning(part, record.history)[-HAPPENED_MAXIMUM:],
+        photo_megabytes=house.settings.max_photo_bytes // 2**20,
         agencies=_others(session, part.agency, problem.area) if AssignmentVerb.REFUSE in part.may else (),
     )
 

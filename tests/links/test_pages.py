@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 from sqlmodel import select
 
@@ -15,7 +16,6 @@ from app.kit.ids import new_id
 from app.links.models import AssignmentLink
 from tests.links.browser import Read, advance, assigned, browser, given, linked, unchanged
 from tests.town import Town, picture
-
 
 PERCENT = "Kemajuan dalam persen (0 sampai 100)"
 
@@ -260,6 +260,21 @@ async def test_opening_changes_nothing_ever(town: Town) -> None:
             assert (await town.client.request(method, officer.place)).status_code == 405
 
 
+async def test_each_request_is_one_hop(town: Town, town_app: FastAPI) -> None:
+    _, officer = await linked(town)
+    await officer.do("accept")
+    form, hops = (await officer.open()).forms["progress"], town_app.state.hops
+    before = hops.count
+    assert (await officer.send(form, picture(), note="Ya.")).status_code == 303
+    assert hops.count == before + 1
+    page = await officer.open()
+    assert hops.count == before + 2
+    await town.client.get(page.images[0])
+    assert hops.count == before + 3
+    assert (await officer.send(page.forms["finish"], None, note="Ya.")).status_code == 422
+    assert hops.count == before + 4
+
+
 # -- closed doors ----------------------------------------------------------------------------------------------------
 
 
@@ -402,7 +417,7 @@ async def test_the_token_is_not_logged_and_the_link_is(town: Town, caplog: pytes
     caplog.clear()
     await officer.do("accept")
     await town.client.get(f"{officer.place}/photos/x")
-    await town.client.get(f"//{officer.place}")
+    await town.client.get(f"/t/{officer.place}")
     logged = "\n".join(str(each.msg) for each in caplog.records)
     assert "/t/…" in logged
     assert link["id"] in logged
