@@ -18,6 +18,7 @@ READS = [
     ("lurah", "/responsibilities"),
     ("lurah", "/calendar"),
     ("officer", "/assignments"),
+    ("officer", "/endpoints"),
     ("officer", "/api-keys"),
     ("admin", "/admin/accounts"),
     ("admin", "/admin/posts"),
@@ -61,6 +62,29 @@ async def test_each_write_is_one_hop(town: Town, town_app: FastAPI) -> None:
     assert hops.count == 10
     await town.head("PUPR").post(f"/api-keys/{key.json()['key']['id']}/revoke")
     assert hops.count == 11
+
+
+async def test_each_request_about_an_endpoint_is_one_hop(town: Town, town_app: FastAPI) -> None:
+    hops, head = town_app.state.hops, town.head("PUPR")
+    made = town.good(await head.post("/endpoints", {"url": "https://sim.pupr.example/terima"}), 201)
+    path, span = f"/endpoints/{made['id']}", {"since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"}
+    assert hops.count == 1
+    delivery = f"/deliveries/{town.good(await head.post(f'{path}/ping'), 202)['delivery']}"
+    assert hops.count == 2
+    answers = [
+        await head.get(path),
+        await head.patch(path, {"state": "paused"}),
+        await head.post(f"{path}/secret"),
+        await head.post(f"{path}/recoveries", span),
+        await head.get(f"{path}/recoveries"),
+        await head.get(f"{path}/deliveries"),
+        await head.get(delivery),
+        await head.post(f"{delivery}/cancel"),
+        await head.post(f"{delivery}/retry"),
+        await town.speak(head, "DELETE", path),
+    ]
+    assert {answer.status_code for answer in answers} == {200, 202}
+    assert hops.count == 2 + len(answers)
 
 
 async def test_only_a_piece_of_a_photo_is_two_hops(town: Town, town_app: FastAPI) -> None:

@@ -1,6 +1,7 @@
 """Rows as the courier and publishing leave them, and systems with keys, for tests of what an agency is told of them."""
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from sqlmodel import SQLModel
 
 from app.kit.ids import new_id
 from app.people.models import ApiKey
-from app.people.words import KEY_BEGINS, KeyVerb
+from app.people.words import KEY_BEGINS, KEY_SHOWN, KeyVerb
 from app.webhooks.models import Attempt, Delivery, Endpoint, Event
 from app.webhooks.signing import new_secret
 from app.webhooks.words import DeliveryState, EndpointState, EventType
@@ -62,7 +63,6 @@ def told(town: Town, to: Endpoint, type_: EventType = EventType.PROBLEM_ASSIGNED
         problem_id=new_id(),
         version=4,
         payload=f'{{"type":"{type_}","data":{{}}}}',
-        is_open=True,
     )
     row: dict[str, Any] = {
         "id": new_id(),
@@ -91,12 +91,12 @@ def attempt(of: Delivery, number: int, **other: Any) -> Attempt:
 
 def system(town: Town, agency: str, *verbs: KeyVerb) -> Someone:
     """A system of an agency, with a key for these verbs."""
-    token = f"{KEY_BEGINS}uji-{new_id().hex}"
+    token = KEY_BEGINS + secrets.token_urlsafe(32)
     key = ApiKey(
         id=new_id(),
         agency_code=agency,
         name=f"SIM {agency}",
-        prefix=token[:12],
+        prefix=token[:KEY_SHOWN],
         token_hash=hashlib.sha256(token.encode()).hexdigest(),
         verbs=[str(verb) for verb in verbs],
         created_at=town.clock.now,

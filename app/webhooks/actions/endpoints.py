@@ -46,7 +46,7 @@ FORMER_SECRET_SIGNS: Final = timedelta(hours=24)
 """For so long a receiver has time to learn the new secret."""
 RECOVERED_BACK: Final = timedelta(days=90)
 RECOVERIES_MAXIMUM: Final = 5
-"""Recoveries of one endpoint that are worked off beside each other."""
+"""Recoveries of one endpoint that wait to be worked off."""
 _RESEALED_AT_ONCE = 500
 _CANCELLED_AT_ONCE = 5_000
 _log = structlog.get_logger("ujung.webhooks")
