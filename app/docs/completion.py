@@ -40,9 +40,14 @@ IF_NONE_MATCH = {
 
 _PROBLEM = ("read_problem", "edit_problem", "take_step", "read_history", "list_comments", "comment_on_problem")
 _PROBLEM_ALSO = ("send_photo", "read_reporter")
-_ASSIGNMENT = ("read_assignment", "take_assignment_step")
+_ASSIGNMENT = ("read_assignment", "take_assignment_step", "create_link", "list_links")
 _PROPOSAL = ("accept_proposal", "dismiss_proposal")
 _QUARANTINED = ("adopt_operation", "dismiss_operation")
+_ENDPOINT = (
+    *("read_endpoint", "change_endpoint", "remove_endpoint", "rotate_secret", "ping_endpoint"),
+    *("recover_events", "list_recoveries", "list_endpoint_deliveries"),
+)
+_DELIVERY = ("read_delivery", "retry_delivery", "cancel_delivery")
 _ACCOUNT = ("read_account", "reset_password", "disable_account", "enable_account", "list_account_devices")
 
 LINKS: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...] = (
@@ -87,6 +92,14 @@ LINKS: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...] = (
     ),
     ("read_upload", {"upload_id": "$request.path.upload_id"}, ("append_to_upload", "end_upload")),
     ("append_to_upload", {"upload_id": "$request.path.upload_id"}, ("read_upload",)),
+    ("list_api_keys", {"key_id": "$response.body#/items/0/id"}, ("revoke_api_key",)),
+    ("create_api_key", {"key_id": "$response.body#/key/id"}, ("revoke_api_key",)),
+    ("list_endpoints", {"endpoint_id": "$response.body#/items/0/id"}, _ENDPOINT),
+    ("create_endpoint", {"endpoint_id": "$response.body#/id"}, _ENDPOINT),
+    ("list_endpoint_deliveries", {"delivery_id": "$response.body#/items/0/id"}, _DELIVERY),
+    ("ping_endpoint", {"delivery_id": "$response.body#/delivery"}, _DELIVERY),
+    ("list_links", {"link_id": "$response.body#/items/0/id"}, ("revoke_link",)),
+    ("create_link", {"link_id": "$response.body#/id"}, ("revoke_link",)),
     ("put_override", {"day": "$request.path.day", "area": "$request.query.area"}, ("delete_override",)),
 )
 """From an operation's good answer to those that go on from there, with what they are given."""

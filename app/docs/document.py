@@ -18,6 +18,7 @@ from app.docs.completion import complete
 from app.docs.translation import Catalogue, retold
 from app.kit.doors import TOKEN_PATH
 from app.kit.refusals import MEDIA_TYPE, ProblemDetails, refusals_by_code
+from app.links.words import LinkState, MailState
 from app.people.words import KeyVerb, PostKind
 from app.problems.words import (
     AssignmentState,
@@ -32,8 +33,11 @@ from app.problems.words import (
     Source,
     State,
     Verb,
+    Worker,
 )
 from app.sync.words import Outcome, Resync, Settlement, Standing
+from app.webhooks.payloads import example_of
+from app.webhooks.words import DeliveryStanding, DisabledBy, EndpointState, EventType, Fault
 from app.workdays.words import DayKind, Stage, Unit
 
 HERE = Path(__file__).parent
@@ -47,6 +51,7 @@ TAGS: Mapping[str, str] = {
     "areas": "The official tree of territory, by Kemendagri code.",
     "agencies": "Agencies, categories, and who is responsible for what.",
     "systems": "Agencies' own systems, and the keys they show instead of a login.",
+    "webhooks": "Events out to agencies' systems: their endpoints, every delivery, and fetching events by oneself.",
     "workdays": "Working days and limits.",
     "admin": "Accounts, posts and reference data. An admin takes no part in cases.",
     "house": "Whether the service stands.",
@@ -56,7 +61,8 @@ TAGS: Mapping[str, str] = {
 LABELLED: tuple[type[StrEnum], ...] = (
     *(State, Verb, AssignmentState, AssignmentVerb, Source, Priority, Resolution, Rejection, Refused),
     *(HoldReason, Closing, LinkKind, PostKind, KeyVerb, AgencyKind, CategoryClass, Level, Stage, Unit, DayKind),
-    *(Outcome, Settlement, Resync, Standing),
+    *(Outcome, Settlement, Resync, Standing, Worker),
+    *(EventType, EndpointState, DisabledBy, DeliveryStanding, Fault, LinkState, MailState),
 )
 """Enumerations whose members people read under a label."""
 
@@ -90,6 +96,7 @@ def make_document(app: FastAPI, generate: Callable[[], Document], *, with_passwo
     _untitle(document)
     _label(schemas)
     _exemplify(document)
+    _exemplify_webhooks(document)
     if not with_password:
         _without_password(document)
     return document
@@ -105,6 +112,8 @@ def in_indonesian(document: Document, catalogue: Catalogue) -> Document:
             code: {"value": example["value"] | {"title": refusals[code].judul}} for code, example in examples.items()
         }
         response["description"] = " · ".join(dict.fromkeys(refusals[code].judul for code in examples))
+    for name, path in translated["webhooks"].items():
+        path["post"]["summary"] = f"{name}: {EventType(name).label}"
     return translated
 
 
@@ -119,7 +128,8 @@ def texts_of(document: Document) -> list[str]:
     _introduction(note)
     retold({**document, "info": {"summary": document["info"]["summary"]}}, note)
     refused = {response["description"] for response, _ in _refused_responses(document)}
-    return [text for text in found if text not in refused | {_members(words) for words in LABELLED}]
+    known = refused | {_members(words) for words in LABELLED} | set(document["webhooks"])
+    return [text for text in found if text not in known]
 
 
 def operations(document: Document) -> Iterator[tuple[str, Document]]:
@@ -188,6 +198,13 @@ def _exemplify(document: Document) -> None:
             if status.startswith("2") and "response" in exchange:
                 for answered in response["content"].values():
                     answered["example"] = exchange["response"]
+
+
+def _exemplify_webhooks(document: Document) -> None:
+    """Puts an example with each event; FastAPI would leave out of it what is null."""
+    for name, path in document["webhooks"].items():
+        for media in path["post"]["requestBody"]["content"].values():
+            media["example"] = example_of(EventType(name))
 
 
 def _refused_responses(document: Document) -> Iterator[tuple[Document, Document]]:

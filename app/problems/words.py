@@ -208,7 +208,7 @@ class Overlay(StrEnum):
     ON_HOLD = "on_hold"
 
 
-class Worker(StrEnum):
+class Worker(_Labelled):
     """Who did the work that waits to be confirmed."""
 
     KELURAHAN = "kelurahan"
@@ -333,4 +333,5 @@ _LABELS: Final[dict[str, dict[str, str]]] = {
         "planned": "Masuk perencanaan",
     },
     "LinkKind": {"related": "Terkait", "recurring": "Berulang"},
+    "Worker": {"kelurahan": "Kelurahan", "kecamatan": "Kecamatan", "agency": "Instansi"},
 }

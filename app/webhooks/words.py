@@ -61,6 +61,10 @@ class EventType(StrEnum):
     ENDPOINT_RECOVERED = "endpoint.recovered"
     PING = "webhook.ping"
 
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
 
 class EndpointState(StrEnum):
     """Whether an endpoint is sent to."""
@@ -81,6 +85,10 @@ class DisabledBy(StrEnum):
     """It answered 410: nothing is sent until a person activates it again."""
     FAILING = "failing"
     """It failed for 120 hours: it is probed each hour, and success activates it again."""
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
 
 
 class DeliveryState(StrEnum):
@@ -127,6 +135,10 @@ class Fault(StrEnum):
     STATUS = "status"
     """It answered, but not with 2xx."""
 
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
 
 _LABELS: Final[dict[StrEnum, str]] = {
     EndpointState.ACTIVE: "Aktif",
@@ -137,4 +149,55 @@ _LABELS: Final[dict[StrEnum, str]] = {
     DeliveryState.EXHAUSTED: "Habis percobaan",
     DeliveryState.CANCELLED: "Dibatalkan",
     DeliveryStanding.HELD: "Ditahan",
+    EventType.PROBLEM_REPORTED: "Masalah dilaporkan",
+    EventType.PROBLEM_EDITED: "Data masalah diperbaiki",
+    EventType.PROBLEM_RECATEGORISED: "Kategori diubah",
+    EventType.PROBLEM_PRIORITISED: "Prioritas diubah",
+    EventType.PROBLEM_MOVED: "Masalah dipindahkan",
+    EventType.PROBLEM_FORWARDED: "Masalah diteruskan",
+    EventType.PROBLEM_ENDORSED: "Masalah disahkan",
+    EventType.PROBLEM_HANDLED_LOCALLY: "Ditangani kelurahan",
+    EventType.PROBLEM_ACCEPTED: "Diterima kecamatan",
+    EventType.PROBLEM_ASSIGNED: "Masalah didisposisikan",
+    EventType.PROBLEM_RETURNED: "Perlu dilengkapi",
+    EventType.PROBLEM_ANSWERED: "Pertanyaan dijawab",
+    EventType.PROBLEM_TAKEN_UP: "Diambil alih kecamatan",
+    EventType.PROBLEM_FINISHED: "Diselesaikan wilayah",
+    EventType.PROBLEM_HELD: "Pekerjaan ditunda",
+    EventType.PROBLEM_RESUMED: "Pekerjaan dilanjutkan",
+    EventType.PROBLEM_CONFIRMED: "Penyelesaian dikonfirmasi",
+    EventType.PROBLEM_DISPUTED: "Penyelesaian disanggah",
+    EventType.PROBLEM_REOPENED: "Masalah dibuka kembali",
+    EventType.PROBLEM_CLOSED: "Masalah ditutup",
+    EventType.PROBLEM_APPEALED: "Banding diajukan",
+    EventType.PROBLEM_APPEAL_DECIDED: "Banding diputuskan",
+    EventType.PROBLEM_MAIN_CHANGED: "Masalah utama berubah",
+    EventType.PROBLEM_ESCALATED: "Masalah dieskalasi",
+    EventType.PROBLEM_COMMENTED: "Komentar baru",
+    EventType.PROBLEM_PHOTO_ADDED: "Foto baru",
+    EventType.PROBLEM_LINKED: "Masalah ditautkan",
+    EventType.ASSIGNMENT_ACCEPTED: "Disposisi diterima",
+    EventType.ASSIGNMENT_STARTED: "Pekerjaan dimulai",
+    EventType.ASSIGNMENT_PROGRESSED: "Kemajuan dilaporkan",
+    EventType.ASSIGNMENT_DELEGATED: "Disposisi ditugaskan",
+    EventType.ASSIGNMENT_HOLD_PROPOSED: "Penundaan diusulkan",
+    EventType.ASSIGNMENT_HOLD_AGREED: "Penundaan disetujui",
+    EventType.ASSIGNMENT_HOLD_DECLINED: "Penundaan ditolak",
+    EventType.ASSIGNMENT_RESUMED: "Bagian dilanjutkan",
+    EventType.ASSIGNMENT_FINISHED: "Bagian selesai dikerjakan",
+    EventType.ASSIGNMENT_REFUSED: "Disposisi ditolak",
+    EventType.ASSIGNMENT_REVOKED: "Disposisi dicabut",
+    EventType.ENDPOINT_DISABLED: "Alamat webhook dinonaktifkan",
+    EventType.ENDPOINT_RECOVERED: "Alamat webhook pulih",
+    EventType.PING: "Uji alamat webhook",
+    DisabledBy.GONE: "Menjawab 410",
+    DisabledBy.FAILING: "Gagal terus",
+    Fault.ADDRESS: "Alamat tidak diizinkan",
+    Fault.NAME: "Nama tidak ditemukan",
+    Fault.CONNECTION: "Tidak tersambung",
+    Fault.TLS: "TLS gagal",
+    Fault.TIMEOUT: "Waktu habis",
+    Fault.PROTOCOL: "Jawaban tidak terbaca",
+    Fault.REDIRECT: "Dialihkan",
+    Fault.STATUS: "Ditolak penerima",
 }

@@ -1,11 +1,13 @@
 """One exchange with every operation, in the demo town: what the docs page shows as its examples.
 
-A drain is blocked in Bakalan. It is recorded, forwarded, accepted, assigned, cleaned and confirmed; the operator goes
-on without signal at the river, and sends it all afterwards; around it people look things up, and an admin does what
-admins do. Every request is really sent, and every answer really given.
+A drain is blocked in Bakalan. It is recorded, forwarded, accepted, assigned, cleaned and confirmed; a system of PUPR
+hears of it, and DLHKP is given a link; the operator goes on without signal at the river, and sends it all afterwards;
+around it people look things up, and an admin does what admins do. Every request is really sent, and every answer really
+given; so is what goes out to PUPR.
 """
 
 import json
+import random
 import re
 import uuid
 from dataclasses import dataclass, field
@@ -16,10 +18,14 @@ from typing import Any
 from httpx import AsyncClient, Response
 
 from app.docs.document import Document
+from app.kit.house import House
+from app.links.mail import send_mail
 from app.problems.words import AssignmentVerb, Verb
+from app.webhooks.courier import Courier
 from tests.conftest import SettableClock
 from tests.sync.pieces import base64, promise
 from tests.town import picture
+from tests.webhooks.receiver import Receiver, Reply
 
 PASSWORD = "hujan-di-muara-2026"
 
@@ -36,7 +42,15 @@ ETAG = re.compile(r"^[0-9a-f]{16}$")
 BAKALAN = "35.75.03.1005"
 RIVERS_PICTURE = picture()
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+API_KEY = re.compile(r"ujk_[A-Za-z0-9_-]+")
+SHOWN_API_KEY = "ujk_3vT9xQpLcontohBukanKunci"
+LINK = re.compile(r"(?<=/t/)[A-Za-z0-9_-]{64}")
+SHOWN_LINK = "contoh-tautan-yang-tidak-membuka-apa-pun"
+PUPRS_SYSTEM = "https://sim.pupr.pasuruankota.example/ujung-tombak"
 SECRET = {
+    "secret": "whsec_Y29udG9oIHJhaGFzaWEsIGJ1a2FuIHJhaGFzaWE=",
+    "milliseconds": 184,
+    "reference": "9c0ffee1",
     "token": "Kt3x…",
     "access_token": "Kt3x…",
     "password": "empat kata sekali pakai",
@@ -135,10 +149,16 @@ class Recorder:
 
     client: AsyncClient
     document: Document
+    house: House
+    receiver: Receiver
+    """PUPR's system."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What one chapter knows for a later one."""
     exchanges: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.courier = Courier(self.house, chance=random.Random(1))
         self._places = {
             operation["operationId"]: (method, path, operation)
             for path, methods in self.document["paths"].items()
@@ -184,10 +204,13 @@ class Recorder:
             return {key: self._shown(each, key) for key, each in node.items()}
         if isinstance(node, list):
             return [self._shown(each, name) for each in node]
+        if isinstance(node, str) and API_KEY.fullmatch(node):
+            return SHOWN_API_KEY[: len(node)]
         if node is not None and name in SECRET:
             return SECRET[name] if node != PASSWORD else node
         if not isinstance(node, str):
             return node
+        node = LINK.sub(SHOWN_LINK, node.replace(self.receiver.url, PUPRS_SYSTEM))
         return UUID.sub(self._same_each_time, ETAG.sub("9f3c21ab04d65e17", CURSOR.sub("9f3c21ab04d6", node)))
 
     def _same_each_time(self, match: re.Match[str]) -> str:
@@ -218,15 +241,14 @@ class Speaker:
 
 async def tell(recorder: Recorder, clock: SettableClock) -> None:
     """The whole story."""
-    operator, lurah, camat, officer, admin = [
-        await recorder.log_in(name)
-        for name in ("operator.bakalan", "lurah.bakalan", "camat.bugul-kidul", "petugas.pupr", "admin")
-    ]
+    names = ("operator.bakalan", "lurah.bakalan", "camat.bugul-kidul", "petugas.pupr", "kepala.pupr", "admin")
+    operator, lurah, camat, officer, head, admin = [await recorder.log_in(name) for name in names]
     for chapter in (
         *(_arriving, _looking_around, _a_blocked_drain, _at_the_river, _a_photo_in_pieces, _settling),
-        *(_packs_and_phones, _keeping_accounts, _keeping_registers, _leaving),
+        *(_what_the_system_hears, _a_link, _packs_and_phones, _keeping_accounts, _keeping_registers),
+        *(_a_system_leaves, _leaving),
     ):
-        await chapter(recorder, operator=operator, lurah=lurah, camat=camat, officer=officer, admin=admin)
+        await chapter(recorder, operator=operator, lurah=lurah, camat=camat, officer=officer, head=head, admin=admin)
         clock.advance(timedelta(minutes=20))
     recorder.verbs("take_step", STEPS)
     recorder.verbs("take_assignment_step", PART_STEPS)
@@ -240,7 +262,8 @@ async def _arriving(recorder: Recorder, **_: Speaker) -> None:
     await recorder.send("read_readiness", None, {})
 
 
-async def _looking_around(recorder: Recorder, *, lurah: Speaker, **_: Speaker) -> None:
+async def _looking_around(recorder: Recorder, *, lurah: Speaker, head: Speaker, **_: Speaker) -> None:
+    await _a_system_joins(recorder, head)
     await lurah("read_me")
     await lurah("list_devices", limit=2)
     await lurah("list_areas", q="bakalan", limit=2)
@@ -279,7 +302,9 @@ async def _a_blocked_drain(
     await lurah("take_step", {"verb": "forward"}, **drain)
     await camat("take_steps", {"items": [{"problem": problem["id"], "step": {"verb": "accept"}}]})
     assigned = await camat("take_step", {"verb": "assign", **STEPS[Verb.ASSIGN]}, **drain)
-    part = {"assignment_id": next(each["id"] for each in assigned["assignments"] if each["lead"])}
+    parts = {each["agency"]: each["id"] for each in assigned["assignments"]}
+    recorder.notes["DLHKP's part"] = parts["DLHKP"]
+    part = {"assignment_id": parts["PUPR"]}
     await officer("take_assignment_step", {"verb": "accept"}, **part)
     await officer("read_assignment", **part)
     await officer("list_assignments", state="accepted", limit=1)
@@ -288,6 +313,56 @@ async def _a_blocked_drain(
     await lurah("read_history", limit=3, **drain)
     (sent,) = (await lurah("read_problem", **drain))["photos"]
     await lurah("see_photo", photo_id=sent, small=True, **drain)
+
+
+async def _a_system_joins(recorder: Recorder, head: Speaker) -> None:
+    verbs = ["read", "events", "problem.attach", "assignment.accept", "assignment.progress", "assignment.finish"]
+    made = await head("create_api_key", {"name": "SIM PUPR", "verbs": verbs, "expires_at": "2027-03-01T00:00:00+07:00"})
+    recorder.notes |= {"PUPR's key": made["token"], "PUPR's key's id": made["key"]["id"]}
+    heard = ["problem.assigned", "assignment.revoked", "problem.commented"]
+    said = {"url": recorder.receiver.url, "description": "SIM PUPR, server utama", "events": heard}
+    recorder.notes["PUPR's endpoint"] = (await head("create_endpoint", said))["id"]
+
+
+async def _what_the_system_hears(recorder: Recorder, *, head: Speaker, **_: Speaker) -> None:
+    """Its server was being looked after when the first event came."""
+    system = Speaker(recorder, recorder.notes["PUPR's key"], "")
+    (heard, *_) = (await system("list_events", limit=1))["items"]
+    await system("acknowledge_events", {"ids": [heard["id"]]})
+    await head("list_api_keys", limit=2)
+    (joined,) = (await head("list_endpoints", limit=2))["items"]
+    endpoint = {"endpoint_id": joined["id"]}
+    recorder.receiver.answer_next(Reply(503, {"Retry-After": "120"}, b"Sedang pemeliharaan"))
+    await recorder.courier.turn()
+    (waiting,) = (await head("list_endpoint_deliveries", **endpoint))["items"]
+    await head("cancel_delivery", delivery_id=waiting["id"])
+    await head("retry_delivery", delivery_id=waiting["id"])
+    await recorder.courier.turn()
+    await head("read_delivery", delivery_id=waiting["id"])
+    await head("ping_endpoint", **endpoint)
+    await recorder.courier.turn()
+    await head("list_endpoint_deliveries", limit=2, **endpoint)
+    await head("change_endpoint", {"events": [*joined["events"], "assignment.accepted"]}, **endpoint)
+    span = {"since": "2026-03-02T00:00:00+07:00", "until": recorder.house.clock().isoformat()}
+    await head("recover_events", span, **endpoint)
+    await recorder.courier.turn()
+    await head("list_recoveries", limit=2, **endpoint)
+    await head("read_endpoint", **endpoint)
+    await head("rotate_secret", {"now": False}, **endpoint)
+
+
+async def _a_link(recorder: Recorder, *, camat: Speaker, **_: Speaker) -> None:
+    """DLHKP has no system."""
+    part = {"assignment_id": recorder.notes["DLHKP's part"]}
+    link = await camat("create_link", {"email": "dlhkp@pasuruankota.example", "days": 14}, **part)
+    send_mail(recorder.house)
+    await camat("list_links", limit=2, **part)
+    await camat("revoke_link", link_id=link["id"])
+
+
+async def _a_system_leaves(recorder: Recorder, *, head: Speaker, **_: Speaker) -> None:
+    await head("remove_endpoint", endpoint_id=recorder.notes["PUPR's endpoint"])
+    await head("revoke_api_key", key_id=recorder.notes["PUPR's key's id"])
 
 
 async def _at_the_river(recorder: Recorder, *, operator: Speaker, lurah: Speaker, camat: Speaker, **_: Speaker) -> None:
@@ -398,7 +473,7 @@ async def _keeping_accounts(_: Recorder, *, admin: Speaker, **__: Speaker) -> No
 
 async def _keeping_registers(_: Recorder, *, admin: Speaker, **__: Speaker) -> None:
     unit = {"code": "UPT-DRAINASE", "name": "UPT Drainase", "kind": "unit", "city": "35.75", "has_accounts": False}
-    await admin("create_agency", unit)
+    await admin("create_agency", unit | {"email": "upt.drainase@pasuruankota.example"})
     await admin("change_agency", {"has_accounts": True}, code="UPT-DRAINASE")
     await admin(
         "create_category",

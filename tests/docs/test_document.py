@@ -22,6 +22,7 @@ from app.kit.edge import UPLOAD_MEDIA_TYPE
 from app.kit.refusals import MEDIA_TYPE, every_refusal
 from app.kit.settings import Settings
 from app.problems.lifecycle.diagram import Arrows, assignment_arrows, problem_arrows
+from app.webhooks.words import EventType
 
 PROJECT = Path(__file__).parents[2]
 SNAPSHOT = PROJECT / "docs" / "openapi.json"
@@ -233,6 +234,23 @@ def test_no_example_is_a_placeholder(english: dict[str, Any]) -> None:
 
 def _named(node: Any) -> set[str]:
     return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(node)))
+
+
+def test_every_event_is_told_in_both_languages_with_an_example(
+    english: dict[str, Any], indonesian: dict[str, Any]
+) -> None:
+    assert list(english["webhooks"]) == list(EventType)
+    for type_ in EventType:
+        told, retold = [document["webhooks"][type_.value]["post"] for document in (english, indonesian)]
+        assert told["summary"] == type_.value
+        assert retold["summary"] == f"{type_.value}: {type_.label}"
+        assert told["description"] != retold["description"]
+        (content,) = told["requestBody"]["content"].values()
+        assert content["example"]["type"] == type_.value
+        assert {each["name"] for each in told["parameters"]} == {
+            *("webhook-id", "webhook-timestamp", "webhook-signature")
+        }
+        assert {"204", "410", "3XX", "4XX", "5XX"} <= set(told["responses"])
 
 
 # -- the document under review ---------------------------------------------------------------------------------------

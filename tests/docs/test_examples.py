@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +13,22 @@ from pydantic import SecretStr, TypeAdapter
 
 from app.docs.document import HERE, operations
 from app.kit.house import House
+from app.kit.settings import Settings
 from app.problems.schemas.parts import AssignmentStepIn
 from app.problems.schemas.steps import StepIn
 from app.problems.words import AssignmentVerb, Verb
 from app.town.demo import make_demo
 from app.town.seed import sow_town
-from tests.conftest import SettableClock
+from tests.conftest import SettableClock, settings_for
 from tests.docs.story import PART_STEPS, PASSWORD, STEPS, Recorder, as_text, tell
+from tests.webhooks.receiver import LOOPBACK, receiving
 
 EXAMPLES = HERE / "examples.json"
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return settings_for(database_url, tmp_path, public_url="https://ujungtombak.example", **LOOPBACK)
 
 
 @pytest.fixture
@@ -28,7 +36,10 @@ async def recorder(app: FastAPI, house: House) -> AsyncIterator[Recorder]:
     sow_town(house)
     make_demo(house, SecretStr(PASSWORD))
     async with AsyncClient(transport=ASGITransport(app=app), base_url="http://testserver") as client:
-        yield Recorder(client, app.openapi())
+        with receiving() as receiver:
+            told = Recorder(client, app.openapi(), house, receiver)
+            yield told
+            await told.courier.close()
 
 
 async def test_the_examples_are_what_happens(recorder: Recorder, clock: SettableClock) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +25,7 @@ from app.kit.house import House
 from app.kit.ids import new_id
 from app.people.models import Account
 from app.people.passwords import Passwords
+from app.people.words import KeyVerb
 from tests.conftest import KINDS, Databases, SettableClock, settings_for
 from tests.fuzz.stock import PASSWORD
 from tests.fuzz.visitor import Visitor
@@ -33,10 +35,14 @@ from tests.problems.situations import cast as callers
 from tests.sync.pieces import UPLOADS, promise
 from tests.sync.test_push import Phone
 from tests.town import Someone, Town, picture, populate
+from tests.webhooks.ears import add_endpoint, add_key, system
 
 WHOLE = os.environ.get("FUZZ") == "whole"
-POSTS = ("operator", "lurah", "staff", "camat", "officer", "head", "first_monitor", "mayor", "admin", "nobody")
-USUAL = {"sqlite": ("lurah",), "postgresql": ("camat",)}
+POSTS = (
+    *("operator", "lurah", "staff", "camat", "officer", "head", "system"),
+    *("first_monitor", "mayor", "admin", "nobody"),
+)
+USUAL = {"sqlite": ("lurah", "head"), "postgresql": ("camat", "system")}
 """Who visits where the run is not the whole one."""
 WAITING = 4
 """How many proposals, and operations in quarantine."""
@@ -55,8 +61,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def settle(house: House) -> None:
-    """Everybody at their post, a problem in every situation, and one password for all."""
+    """Everybody at their post, a problem in every situation, and one password for all. Systems hear of what happens."""
     populate(house)
+    for agency in ("PUPR", "DLHKP"):
+        add_endpoint(house, agency)
+        add_key(house, agency)
     stage = anyio.run(set_stage, house.settings)
     stage.town.house.database.close()
     with house.database.write() as session:
@@ -95,10 +104,26 @@ async def _furnish(house: House) -> dict[str, Someone]:
             town.good(await lurah.patch(f"/problems/{problem['id']}", {"title": "Saluran mampet"}), 200)
             late = phone.operation(problem, "edit", 1, title="Got buntu")
             assert await phone.outcomes(late, phone.operation(problem, "forward")) == ["proposed", "refused"]
+        await _join_systems(town)
         for caller in callers(town).values():
             answer = await caller.post(UPLOADS, headers=promise(picture(), new_id()))
             assert answer.status_code == 201, answer.text
-        return callers(town)
+        return callers(town) | {"system": system(town, "PUPR", *KeyVerb)}
+
+
+async def _join_systems(town: Town) -> None:
+    """Endpoints whose secrets this house can open, pings and recoveries, and links of both kinds of offices."""
+    head = town.head("PUPR")
+    span = {"since": (NOW - timedelta(days=30)).isoformat(), "until": NOW.isoformat()}
+    for number in range(WAITING):
+        said = {"url": f"https://sim.pupr.example/{number}", "description": f"SIM PUPR {number}"}
+        endpoint = town.good(await head.post("/endpoints", said), 201)
+        town.good(await head.post(f"/endpoints/{endpoint['id']}/ping"), 202)
+        town.good(await head.post(f"/endpoints/{endpoint['id']}/recoveries", span), 202)
+        town.good(await head.post("/api-keys", {"name": f"SIM {number}", "verbs": ["read"]}), 201)
+    offered = town.good(await head.get("/assignments", params={"state": "offered", "limit": WAITING}), 200)
+    for part in offered["items"]:
+        town.good(await head.post(f"/assignments/{part['id']}/links", {"email": "dlhkp@pasuruankota.example"}), 201)
 
 
 @pytest.fixture

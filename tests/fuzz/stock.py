@@ -15,10 +15,12 @@ from app.areas.models import Area
 from app.journal.models import LogHead
 from app.kit.house import House
 from app.kit.ids import new_id
-from app.people.models import Account, DeviceSession, Post
+from app.links.models import AssignmentLink
+from app.people.models import Account, ApiKey, DeviceSession, Post
 from app.problems.models import AssignmentRow, ProblemPhoto, ProblemRow
 from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation, Upload
 from app.sync.words import SCHEMA, Pack
+from app.webhooks.models import Delivery, Endpoint, Event
 from tests.sync.pieces import promise
 from tests.town import Someone, picture
 
@@ -46,6 +48,16 @@ KINDS = {
     "device_id": "sync devices",
     "device id": "sync devices",
     "operations id": "operations",
+    "key_id": "api keys",
+    "endpoint_id": "endpoints",
+    "delivery_id": "deliveries",
+    "link_id": "links",
+    "ids": "events",
+    "url": "urls",
+    "email": "offices' addresses",
+    "recoveries since": "moments before",
+    "recoveries until": "moments before",
+    "expires_at": "moments to come",
     "pack": "packs",
     "schema": "schemas",
     "last_accepted": "numbers",
@@ -94,7 +106,7 @@ KINDS = {
     "idempotency-key": "keys",
 }
 """What stands in a field, by its name; where that says too little, by the collection in the path too."""
-SAYS_TOO_LITTLE = {"id", "code", "parent"}
+SAYS_TOO_LITTLE = {"id", "code", "parent", "since", "until"}
 BY_LOG = {"after", "receipts"}
 """Fields that hold something for each log."""
 
@@ -162,7 +174,8 @@ class Stock:
         """Looks into the store now and then."""
         if visits % RENEWED_EVERY:
             return
-        today, shown = self._house.clock().date(), picture()
+        now, shown = self._house.clock(), picture()
+        today = now.date()
         columns = {
             "problems": col(ProblemRow.id),
             "assignments": col(AssignmentRow.id),
@@ -179,6 +192,11 @@ class Stock:
             "devices": col(DeviceSession.id),
             "areas": col(Area.code),
             "agencies": col(Agency.code),
+            "api keys": col(ApiKey.id),
+            "endpoints": col(Endpoint.id),
+            "deliveries": col(Delivery.id),
+            "events": col(Event.id),
+            "links": col(AssignmentLink.id),
             "categories": col(Category.code),
         }
         with self._house.database.read() as session:
@@ -196,6 +214,10 @@ class Stock:
             "positions": [0, 1, 2, 3, 1_000],
             "classes": [each.value for each in CategoryClass],
             "days": [str(today + timedelta(days=each)) for each in (-8, -1, 0, 1, 14)],
+            "moments before": [(now - timedelta(days=each)).isoformat() for each in (100, 30, 7, 1)],
+            "moments to come": [(now + timedelta(days=each)).isoformat() for each in (1, 365)],
+            "urls": ["https://sim.pupr.example/terima", "https://sim.pupr.example:8443/", "https://10.0.0.1/"],
+            "offices' addresses": ["dlhkp@pasuruankota.example"],
             "versions": [1, 2, 3],
             "offsets": ["0"],
             "versions of tus": ["1.0.0"],
