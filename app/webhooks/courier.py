@@ -61,7 +61,11 @@ class Courier:
         again.
         """
         loop = asyncio.get_running_loop()
-        silence = bell_of(self._house).listen(lambda: loop.call_soon_threadsafe(self._wake.set))
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._wake.set)
+
+        silence = bell_of(self._house).listen(wake)
         told = asyncio.create_task(self._wake_when(stop))
         try:
             if await self._is_safe():

@@ -30,6 +30,7 @@ class Depot:
     def __init__(self, house: House, clock: SettableClock, receiver: Receiver) -> None:
         self.house = house
         self.clock = clock
+        """The one that the house was given."""
         self.receiver = receiver
 
     def courier(self, seed: int = 1) -> Courier:
@@ -67,10 +68,12 @@ class Depot:
         return [each["id"] for each in deliveries]
 
     def delivery(self, delivery_id: UUID) -> Delivery:
-        return self._one(Delivery, delivery_id)
+        found: Delivery = self._one(Delivery, delivery_id)
+        return found
 
     def standing(self, endpoint: UUID) -> Endpoint:
-        return self._one(Endpoint, endpoint)
+        found: Endpoint = self._one(Endpoint, endpoint)
+        return found
 
     def _one(self, table: type[Any], key: UUID) -> Any:
         with self.house.database.read() as session:
@@ -109,7 +112,7 @@ def event_row(house: House, version: int = 1, problem: UUID | None = None, **oth
         "version": version,
         "payload": f'{{"type":"problem.assigned","data":{{"problem":"{problem}","version":{version}}}}}',
         "acknowledged_at": None,
-        "is_open": True,
+        "open_id": None,
     }
     return row | other
 

@@ -190,7 +190,7 @@ async def test_one_that_cannot_be_settled_keeps_no_other_from_it(depot: Depot) -
 
 
 @contextmanager
-def failing_at(depot: Depot, part: str, errors: list[Exception]) -> Iterator[None]:
+def failing_at(depot: Depot, part: str, errors: list[Any]) -> Iterator[None]:
     """The database fails with each of these where a statement has this part, and then no more."""
 
     def fail(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -96,8 +97,9 @@ def test_room_is_shared_among_endpoints(depot: Depot) -> None:
         {"removed_at": -SECOND},
     ],
 )
-def test_an_endpoint_that_is_not_sent_to_is_held(depot: Depot, standing: dict[str, object]) -> None:
-    given = {name: depot.clock.now + at if isinstance(at, timedelta) else at for name, at in standing.items()}
+def test_an_endpoint_that_is_not_sent_to_is_held(depot: Depot, standing: dict[str, Any]) -> None:
+    now = depot.clock.now
+    given: dict[str, Any] = {name: now + at if isinstance(at, timedelta) else at for name, at in standing.items()}
     endpoint = depot.endpoint(**given)
     (delivery,) = depot.waiting(endpoint)
     assert claimed_by(depot) == []
@@ -355,11 +357,11 @@ async def test_one_that_is_gone_is_disabled_told_and_never_probed(depot: Depot) 
 
 async def test_120_hours_of_failures_disable_and_a_probe_each_hour_brings_it_back(depot: Depot) -> None:
     depot.receiver.answer = Reply(500)
-    endpoint = depot.endpoint()
-    begun = depot.clock.now
-    held = depot.waiting(endpoint, 300)
+    begun = depot.clock.now - 117 * HOUR
+    endpoint = depot.endpoint(failures=80, pauses=80, failing_since=begun)
+    held = depot.waiting(endpoint, 20)
     await depot.turn_until(lambda: depot.standing(endpoint).state is EndpointState.DISABLED, every=30 * MINUTE)
-    assert timedelta(hours=120) <= depot.clock.now - begun <= timedelta(hours=122)
+    assert timedelta(hours=120) <= depot.clock.now - begun <= timedelta(hours=121)
     standing = depot.standing(endpoint)
     assert standing.disabled_by is DisabledBy.FAILING
     attempts = sum(depot.delivery(each).attempts for each in held)

@@ -7,11 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, exists, func, select, tuple_, update
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from app.areas.words import lies_in
-from app.kit.columns import columns_of
+from app.kit.columns import columns_of, table_of
 from app.kit.database import resolving_insert, write_rows
 from app.kit.house import House
 from app.kit.ids import new_id
@@ -50,7 +49,7 @@ def recover_some(house: House) -> bool:
 
 
 def _next_chunk(session: Session) -> _Chunk | None:
-    reached, earlier = columns_of(Event).at, aliased(Recovery)
+    reached, earlier = columns_of(Event).at, table_of(Recovery).alias().c
     has_earlier = exists().where(
         earlier.endpoint_id == col(Recovery.endpoint_id), earlier.done_at.is_(None), earlier.id < col(Recovery.id)
     )
