@@ -14,6 +14,11 @@ from app.client.words import Request
 API = "/api/v1"
 PULL, PUSH = f"{API}/sync/pull", f"{API}/sync/push"
 UPLOADS = f"{API}/sync/uploads"
+_EXPECTED = {
+    PULL: {"documents", "gone", "after", "from", "more", "resync", "scope", "device"},
+    PUSH: {"outcomes", "device", "pull"},
+}
+"""What an answer of this server has at the least."""
 _BUSY = (httpx.codes.LOCKED, httpx.codes.TOO_MANY_REQUESTS)
 _TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -90,7 +95,10 @@ class Server:
             headers["Content-Encoding"] = "gzip"
         if request.post is not None:
             headers["X-Post"] = request.post
-        return self._json(self._send("POST", request.path, content=content, headers=headers))
+        answer = self._json(self._send("POST", request.path, content=content, headers=headers))
+        if not _EXPECTED[request.path] <= answer.keys():
+            raise Unreachable("Something else answered in the server's place.")
+        return answer
 
     def pack(self, name: str, etag: str | None, post: str | None) -> tuple[str, str] | None:
         """The ETag and the text of a pack of this post's city; None where the one held is the present one."""

@@ -82,6 +82,8 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             event.listen(self.engine, "reset", _end_sqlite)
+        else:
+            event.listen(self.engine, "connect", _speak_in_utc)
         event.listen(self.engine, "before_cursor_execute", _refuse_writing)
         alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._reading = self.engine.execution_options(ujung_read=True, **alone)
@@ -293,6 +295,12 @@ def _refuse_writing(
 
 def _state(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
+
+
+def _speak_in_utc(connection: Any, _record: Any) -> None:
+    """In a zone east of it, the last hours that Python knows would be told as a year that it does not know."""
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -227,7 +227,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _printable(part: object) -> str:
-    return str(part).encode("ascii", "backslashreplace").decode()[:80]
+    return str(part).encode("unicode_escape").decode()[:80]
 
 
 _BY_STATUS: dict[int, type[Refusal]] = {

@@ -56,7 +56,8 @@ def _utc(moment: datetime) -> datetime:
 Timestamp = Annotated[AwareDatetime, AfterValidator(_utc)]
 """An RFC 3339 moment with its offset; kept as UTC."""
 
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+COUNT_MAXIMUM = 2**31 - 1
+Count = Annotated[int, Field(ge=0, le=COUNT_MAXIMUM)]
 
 
 def _chosen_by_client(chosen: UUID) -> UUID:

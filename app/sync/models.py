@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.kit.columns import Code, Document, EnumText, Moment
@@ -37,6 +37,22 @@ class SyncDevice(SQLModel, table=True):
     last_contact_at: datetime = Field(sa_type=Moment)
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)
     """From here on it is told to erase what it holds."""
+
+
+class SyncContact(SQLModel, table=True):
+    """When a device last spoke for a post of an area: one phone may speak for several, and is missed in each."""
+
+    __tablename__ = "sync_contact"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "device_id"], ["sync_device.account_id", "sync_device.id"]),
+        Index("ix_sync_contact_area", "area_code", "at"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    device_id: UUID = Field(primary_key=True)
+    area_code: str = Field(primary_key=True, sa_type=Code(13))
+    at: datetime = Field(sa_type=Moment)
+    """Accurate to ten minutes."""
 
 
 class SyncOperation(SQLModel, table=True):

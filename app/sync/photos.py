@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from app.evidence.actions import await_photo
 from app.evidence.models import Photo
+from app.evidence.pictures import PhotoTooLarge
 from app.kit.refusals import IdReused, Refusal
 from app.problems.models import ProblemPhoto
 from app.sync.operations import AttachedIn
@@ -26,11 +27,18 @@ class Photos:
         owned = select(col(ProblemPhoto.photo_id)).where(col(ProblemPhoto.photo_id).in_(ids))
         self._owned = set(session.scalars(owned)) if ids else set()
 
-    def taken(self, said: AttachedIn, account_id: UUID, now: datetime) -> tuple[Refusal | None, tuple[Photo, ...]]:
-        """Whether a photo may be attached, and the row of one that is awaited from here on."""
+    def taken(
+        self, said: AttachedIn, account_id: UUID, now: datetime, most: int
+    ) -> tuple[Refusal | None, tuple[Photo, ...]]:
+        """Whether a photo may be attached, and the row of one that is awaited from here on.
+
+        One of more bytes than `most` could never come.
+        """
         known = self._known.get(said.photo)
         if said.photo in self._owned or (known and (known.account_id, known.sha256) != (account_id, said.sha256)):
             return IdReused(), ()
         if known is not None:
             return None, ()
+        if said.size > most:
+            return PhotoTooLarge(limit=most), ()
         return None, (await_photo(said.photo, said.sha256, said.size, account_id, now),)

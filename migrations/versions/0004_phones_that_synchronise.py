@@ -155,6 +155,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "id", name=op.f("pk_sync_device")),
     )
     op.create_index("ix_sync_device_area", "sync_device", ["area_code", "last_contact_at"], unique=False)
+    op.create_table(
+        "sync_contact",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "area_code",
+            sa.String(length=13).with_variant(sa.VARCHAR(length=13, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "device_id"],
+            ["sync_device.account_id", "sync_device.id"],
+            name=op.f("fk_sync_contact_account_id_device_id"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "device_id", "area_code", name=op.f("pk_sync_contact")),
+    )
+    op.create_index("ix_sync_contact_area", "sync_contact", ["area_code", "at"], unique=False)
 
     op.create_table(
         "problem_reading",
@@ -227,6 +245,7 @@ def downgrade() -> None:
     op.drop_table("problem_reading")
     op.drop_index("ix_sync_device_area", "sync_device")
 
+    op.drop_table("sync_contact")
     op.drop_table("sync_device")
     op.drop_index("ix_sync_upload_expires", "sync_upload")
 

@@ -32,6 +32,11 @@ def portal(request: httpx.Request, send: Send) -> httpx.Response:
     return httpx.Response(200, html="<h1>Selamat datang</h1>", request=request)
 
 
+def portal_in_json(request: httpx.Request, send: Send) -> httpx.Response:
+    """The same from one that looks at the Accept header."""
+    return httpx.Response(200, json={"login": "please"}, request=request)
+
+
 def busy(request: httpx.Request, send: Send) -> httpx.Response:
     return httpx.Response(503, headers={"Retry-After": "7"}, json={"code": "busy"}, request=request)
 

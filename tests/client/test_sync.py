@@ -10,7 +10,7 @@ from app.client.protocol import Busy, LoggedOut, Revoked, Server, Unreachable
 from app.client.words import Tick
 from app.kit.ids import new_id
 from app.people.words import PostKind
-from tests.client.lines import Fault, Send, answer_lost, busy, good, portal, request_lost
+from tests.client.lines import Fault, Send, answer_lost, busy, good, portal, portal_in_json, request_lost
 from tests.client.places import Place
 from tests.people.townsfolk import PASSWORD, Townsfolk
 
@@ -58,7 +58,7 @@ def test_ticks_come_back_from_the_kecamatan(place: Place) -> None:
     assert operator.phone.ticks() == {drain: Tick.ACKNOWLEDGED}
 
 
-@pytest.mark.parametrize("fault", [answer_lost, request_lost, portal])
+@pytest.mark.parametrize("fault", [answer_lost, request_lost, portal, portal_in_json])
 def test_whatever_the_line_loses_everything_has_effect_once(place: Place, fault: Any) -> None:
     handset = place.operator()
     problems = {place.report(handset) for _ in range(3)}

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import SQLModel
 
 from app.kit.ids import new_id
-from app.sync.models import Delivery, Proposal, Quarantined, SyncDevice
+from app.sync.models import Delivery, Proposal, Quarantined, SyncContact, SyncDevice
 from app.sync.words import Settlement
 from tests.town import Someone, Town
 
@@ -16,6 +16,14 @@ def put(town: Town, *rows: SQLModel) -> None:
     """Writes these rows."""
     with town.house.database.write() as session:
         session.add_all(rows)
+        session.flush()
+        session.add_all(
+            SyncContact(
+                account_id=each.account_id, device_id=each.id, area_code=each.area_code, at=each.last_contact_at
+            )
+            for each in rows
+            if isinstance(each, SyncDevice) and each.area_code is not None
+        )
 
 
 def phone(who: Someone, **other: Any) -> SyncDevice:

@@ -20,7 +20,7 @@ from app.evidence.models import Photo
 from app.kit.columns import table_of
 from app.kit.ids import new_id
 from app.problems.models import ProblemPhoto, ProblemRow
-from app.sync.models import Delivery, Proposal, Quarantined, Receipt, SyncDevice
+from app.sync.models import Delivery, Proposal, Quarantined, Receipt, SyncContact, SyncDevice
 from app.sync.words import Settlement, Standing
 from app.workdays.models import CalendarOverride
 from tests.sync.rows import delivered, phone, proposed, put, quarantined
@@ -172,6 +172,7 @@ async def test_the_first_true_standing_counts(town: Town) -> None:
         device.last_contact_at, device.waiting = at(last), waiting
         with town.house.database.write() as session:
             session.merge(device)
+            session.connection().execute(update(SyncContact).values(at=at(last)))
         row = await row_of(lurah)
         assert (row["standing"], row["behind"]) == (standing, row["head"])
     put(town, delivered(town.staff("Bugul Kidul"), BAKALAN, row["head"]))
@@ -269,7 +270,8 @@ async def fill(town: Town) -> None:
             for each in (ProblemRow, Photo)
         )
         rows: dict[Any, list[dict[str, Any]]] = {
-            each: [] for each in (ProblemRow, Photo, ProblemPhoto, Proposal, Quarantined, SyncDevice, Delivery)
+            each: []
+            for each in (ProblemRow, Photo, ProblemPhoto, Proposal, Quarantined, SyncDevice, SyncContact, Delivery)
         }
         for number in range(MANY):
             area, made = (
@@ -286,7 +288,11 @@ async def fill(town: Town) -> None:
             settlement = None if number % 100 == 0 else Settlement.DISMISSED
             rows[Proposal].append(proposed(lurah, area, problem["id"], settlement).model_dump())
             rows[Quarantined].append(quarantined(lurah, area, settlement).model_dump())
-            rows[SyncDevice].append(phone(lurah, area_code=area).model_dump())
+            device = phone(lurah, area_code=area).model_dump()
+            rows[SyncDevice].append(device)
+            rows[SyncContact].append(
+                {"account_id": device["account_id"], "device_id": device["id"], "area_code": area, "at": now}
+            )
             rows[Delivery].append({"log": area, "post_id": new_id(), "position": number, "at": now})
         for table, each in rows.items():
             connection.execute(insert(table), each)

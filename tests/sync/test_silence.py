@@ -20,7 +20,7 @@ from app.problems.queries.aggregate import load, refold
 from app.sync.actions import silence
 from app.sync.actions.silence import note_silence
 from app.sync.facts import FACTS, fact, subject_of
-from app.sync.models import Silence, SyncDevice
+from app.sync.models import Silence, SyncContact, SyncDevice
 from app.workdays.models import CalendarOverride
 from tests.sync.rows import delivered, phone, put
 from tests.sync.statements import heard
@@ -36,6 +36,7 @@ def spoke(town: Town, moment: datetime, *, waiting: int = 0) -> None:
     with town.house.database.write() as session:
         said = {"last_contact_at": moment, "waiting": waiting}
         session.connection().execute(update(table_of(SyncDevice)).values(**said))
+        session.connection().execute(update(table_of(SyncContact)).values(at=moment))
 
 
 def noted(town: Town, log: str = BAKALAN) -> list[tuple[int, int, str, dict[str, Any]]]:

@@ -1,6 +1,6 @@
 """A device speaks: what it told of itself is noted, and what it has shown to hold."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from app.kit.house import House
 from app.kit.refusals import Busy
 from app.people.actors import Actor
 from app.sync.actions.devices import DeviceRevoked
-from app.sync.models import Delivery, SyncDevice, SyncOperation
+from app.sync.models import Delivery, SyncContact, SyncDevice, SyncOperation
 from app.sync.schemas import DeviceIn, DeviceStateOut
 from app.sync.words import SCHEMA
 
@@ -100,8 +100,20 @@ def note_contact(
             ),
             [device],
         )
+        if actor.area_code is not None:
+            note_areas(session, actor.account_id, said.id, [actor.area_code], now)
         if deliveries:
             _note_deliveries(session, deliveries)
+
+
+def note_areas(session: Session, account_id: UUID, device_id: UUID, areas: Collection[str], now: datetime) -> None:
+    """Notes that a device spoke for posts of these areas: one phone may speak for several."""
+    statement = resolving_insert(session, SyncContact)
+    statement = statement.on_conflict_do_update(
+        index_elements=["account_id", "device_id", "area_code"], set_={"at": statement.excluded.at}
+    )
+    rows = [{"account_id": account_id, "device_id": device_id, "area_code": area, "at": now} for area in sorted(areas)]
+    write_rows(session, statement, rows)
 
 
 def told_by(said: DeviceIn, now: datetime) -> dict[str, Any]:
@@ -110,7 +122,7 @@ def told_by(said: DeviceIn, now: datetime) -> dict[str, Any]:
         "name": said.name,
         "schema_version": said.schema_,
         "waiting": said.waiting,
-        "waiting_since": said.waiting_since,
+        "waiting_since": said.waiting_since if said.waiting else None,
         "skew_seconds": skew_of(said, now),
         "last_contact_at": now,
     }

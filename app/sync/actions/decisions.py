@@ -3,7 +3,7 @@
 Whatever is done comes through the one write path under the rights of whoever decides, and each decision is a fact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +17,16 @@ from app.journal.facts import Author, Fact, Recorded
 from app.kit.columns import columns_of, table_of
 from app.kit.database import write_rows
 from app.kit.house import Work
-from app.kit.refusals import Conflict, NotPermitted, Refusal, Unprocessable
+from app.kit.refusals import Conflict, IdReused, NotPermitted, Refusal, Unprocessable
 from app.people.actors import Actor
 from app.problems import policy
 from app.problems.actions import Intent, perform_merging
 from app.problems.facts import fact
 from app.problems.lifecycle.context import Context
 from app.problems.lifecycle.record import Problem
-from app.problems.models import ProblemRow
+from app.problems.models import Comment, ProblemRow
 from app.problems.queries.details import author_of
-from app.problems.schemas.reports import AttachIn, EditIn
+from app.problems.schemas.reports import AttachIn, CommentIn, EditIn
 from app.problems.schemas.steps import Prioritise, Recategorise
 from app.problems.words import Verb
 from app.sync.facts import subject_of
@@ -75,10 +75,12 @@ def adopt(work: Work[Actor], operation_id: UUID, data: dict[str, JsonValue] | No
     said = said_by(_operation(work, kept, data))
     if isinstance(said, Refusal):
         raise said
+    if isinstance(said, CommentIn) and work.session.get(Comment, said.id) is not None:
+        raise IdReused
     rows: tuple[Any, ...] = ()
     if isinstance(said, AttachedIn):
         photos = Photos(work.session, [said])
-        refusal, rows = photos.taken(said, kept.account_id, work.now)
+        refusal, rows = photos.taken(said, kept.account_id, work.now, work.house.settings.max_photo_bytes)
         if refusal is not None:
             raise refusal
         said = AttachIn(photo=said.photo, base=kept.base or None, seen_before=said.sha256 in photos.hashes)
@@ -87,7 +89,7 @@ def adopt(work: Work[Actor], operation_id: UUID, data: dict[str, JsonValue] | No
         said=said,
         part_id=kept.assignment_id,
         happened_at=kept.recorded_at,
-        author=_on_behalf(work.caller, kept.author),
+        author=_author(work.caller, kept, is_reworded=data is not None),
         in_turn=True,
         rows=rows,
     )
@@ -177,13 +179,21 @@ def _operation(work: Work[Actor], kept: Quarantined, data: dict[str, JsonValue] 
         post=work.caller.post_id,
         base=kept.base,
         at=kept.recorded_at,
-        data=came if data is None else unseen | data,
+        data=came if data is None else unseen | _side(came) | data,
     )
 
 
-def _on_behalf(actor: Actor, author: str) -> Author:
+def _side(came: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """An internal remark stays one, whatever words it is given."""
+    return {"internal": came["internal"]} if "internal" in came else {}
+
+
+def _author(actor: Actor, kept: Quarantined, *, is_reworded: bool) -> Author:
+    """Whoever adopts, on behalf of whom it came from; but nobody is told to have said somebody else's words."""
     own = author_of(actor)
-    return Author(own.account_id, own.name, own.post, own.acting, author)
+    if is_reworded and kept.verb == Verb.COMMENT and kept.account_id != actor.account_id:
+        return own
+    return Author(own.account_id, own.name, own.post, own.acting, kept.author)
 
 
 def follow_moves(work: Work[Any], recorded: Sequence[Recorded]) -> None:

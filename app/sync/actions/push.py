@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlmodel import col
 
 from app.agencies.queries import remembered_agencies
@@ -21,6 +21,7 @@ from app.kit.database import insert_rows, resolving_insert
 from app.kit.doors import Door
 from app.kit.house import Work
 from app.kit.refusals import Conflict, IdReused, Refusal, Unexpected
+from app.kit.words import COUNT_MAXIMUM
 from app.people.actors import Actor, Person
 from app.people.models import Post
 from app.people.queries import PasswordChangeRequired, PostNotHeld
@@ -28,7 +29,7 @@ from app.problems.actions import Done, Held, Intent, perform_merging
 from app.problems.models import Comment, ProblemRow
 from app.problems.schemas.reports import AttachIn, CommentIn
 from app.problems.words import Verb
-from app.sync.actions.contact import told_by
+from app.sync.actions.contact import note_areas, told_by
 from app.sync.actions.devices import DeviceRevoked
 from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation
 from app.sync.operations import AttachedIn, fingerprint_of, kind_of, said_by, sealed
@@ -70,10 +71,20 @@ def push(door: Door[Person], said: PushIn) -> Pushed:
         raise
     except Exception:  # noqa: BLE001 - whatever it was, it is to hold up nobody else's work
         _log.exception("batch failed", operations=len(said.operations))
-    pushed = [_one(door, said, each) for each in said.operations]
+    pushed: list[Pushed] = []
+    for each in said.operations:
+        pushed.append(_one(door, _still_waiting(said, pushed), each))
     if not pushed:
         raise Unexpected
     return Pushed([outcome for each in pushed for outcome in each.outcomes], pushed[-1].device)
+
+
+def _still_waiting(said: PushIn, pushed: Sequence[Pushed]) -> PushIn:
+    """The same push, after some of its operations: what was held of them waits too."""
+    if not pushed:
+        return said
+    waiting = {"waiting": pushed[-1].device.waiting, "waiting_since": pushed[-1].device.waiting_since}
+    return said.model_copy(update={"device": said.device.model_copy(update=waiting)})
 
 
 def _one(door: Door[Person], said: PushIn, operation: OperationIn) -> Pushed:
@@ -225,10 +236,14 @@ class _Batch:
             each.outcome = _outcome(each.operation, each.result, device.accepted)
         self._write(done, {post: actor for post, (actor, _) in actors.items()})
         held = [each.operation for each in done if each.is_held]
-        device.waiting += len(held)
+        device.waiting = min(device.waiting + len(held), COUNT_MAXIMUM)
         since = [*(each.at for each in held), *filter(None, [device.waiting_since])]
         device.waiting_since = min(since, default=None)
+        areas = {actor.area_code for actor, is_held in actors.values() if is_held and actor.area_code}
+        if areas:
+            note_areas(self._session, device.account_id, device.id, areas, self._work.now)
         numbered = {
+            "area": min(areas, default=None),
             "account": device.account_id,
             "device": device.id,
             "number": device.accepted,
@@ -247,7 +262,9 @@ class _Batch:
         claim = said.photo if isinstance(said, AttachedIn) else None
         if isinstance(said, AttachedIn):
             if refusal is None:
-                refusal, rows = photos.taken(said, self._me.account_id, self._work.now)
+                refusal, rows = photos.taken(
+                    said, self._me.account_id, self._work.now, self._work.house.settings.max_photo_bytes
+                )
             seen_before = said.sha256 in photos.hashes
             said = AttachIn(photo=said.photo, base=operation.base or None, seen_before=seen_before)
         is_remark = operation.verb in (Verb.COMMENT, Verb.ATTACH) and operation.assignment is None
@@ -421,7 +438,12 @@ _OWN_POSTS: Any = select(*_POSTS).where(
 _NUMBERING = (
     update(table_of(SyncDevice))
     .where(_DEVICES.account_id == bindparam("account"), _DEVICES.id == bindparam("device"))
-    .values(accepted=bindparam("number"), waiting=bindparam("count"), waiting_since=bindparam("since"))
+    .values(
+        accepted=bindparam("number"),
+        waiting=bindparam("count"),
+        waiting_since=bindparam("since"),
+        area_code=func.coalesce(_DEVICES.area_code, bindparam("area")),
+    )
 )
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from io import StringIO
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlmodel import Session, SQLModel, col
 
 from app.areas import queries as areas
@@ -19,7 +19,7 @@ from app.kit.settings import Settings
 from app.people.actors import Actor
 from app.problems.models import ProblemPhoto, ProblemRow
 from app.sync import policy
-from app.sync.models import Delivery, Proposal, Quarantined, Receipt, SyncDevice
+from app.sync.models import Delivery, Proposal, Quarantined, Receipt, SyncContact, SyncDevice
 from app.sync.schemas import BoardOut, BoardRowOut
 from app.sync.words import Standing
 from app.workdays.calendar import Calendar
@@ -92,14 +92,21 @@ def board_csv(work: Work[Actor], area: str | None) -> str:
 
 def contacts_of(session: Session, area: str | None = None) -> dict[str, Contact]:
     """The contact with each kelurahan of an area, or of all, that has a device."""
-    place = col(SyncDevice.area_code)
-    statement = select(
-        place,
-        func.count(),
-        func.max(col(SyncDevice.last_contact_at)),
-        func.sum(col(SyncDevice.waiting)),
-        func.min(col(SyncDevice.waiting_since)),
-    ).where(col(SyncDevice.revoked_at).is_(None), place.is_not(None))
+    place, device = col(SyncContact.area_code), SyncDevice
+    statement = (
+        select(
+            place,
+            func.count(),
+            func.max(col(SyncContact.at)),
+            func.sum(col(device.waiting)),
+            func.min(col(device.waiting_since)),
+        )
+        .join(
+            device,
+            and_(col(device.account_id) == col(SyncContact.account_id), col(device.id) == col(SyncContact.device_id)),
+        )
+        .where(col(device.revoked_at).is_(None))
+    )
     if area is not None:
         statement = statement.where(areas.within(place, area))
     return {str(code): Contact(*said) for code, *said in session.execute(statement.group_by(place))}

@@ -156,7 +156,7 @@ class _Page:
         if isinstance(row, Gone):
             self.gone.append({"log": log, "id": str(row.problem_id), "position": row.position})
             return
-        self._bytes_left -= len(row.text)
+        self._bytes_left -= len(row.text.encode())
         self.documents.append(row.text)
         self.ids.append(row.problem_id)
 

@@ -26,7 +26,7 @@ from app.problems import actions
 from app.problems.lifecycle import steps
 from app.problems.lifecycle.merging import Merge
 from app.sync import cursors
-from app.sync.actions import push
+from app.sync.actions import contact, push
 from app.sync.models import Quarantined, SyncOperation
 from app.sync.queries import pull
 from app.sync.routes import exchange
@@ -170,10 +170,8 @@ def what_was_sent_counts_as_delivered(patch: Patch) -> None:
 
 def a_server_that_was_set_back_takes_no_notice(patch: Patch) -> None:
     """Of a device that was told more than the server knows by now, neither in a push nor in a pull."""
-    whole = exchange.state_of
-
     def state_of(*given: Any) -> Any:
-        return whole(*given).model_copy(update={"accepted": 2**31 - 1, "rewound": False})
+        return contact.state_of(*given).model_copy(update={"accepted": 2**31 - 1, "rewound": False})
 
     patch.setattr(push._Batch, "_is_rewound", lambda batch, device, known: False)
     patch.setattr(exchange, "state_of", state_of)
