@@ -134,7 +134,7 @@ def _reachable(host: str) -> str:
 
 @app.command()
 def worker() -> None:
-    """Makes the rounds of what becomes due by itself, where UJUNG_BACKGROUND keeps the API from making them."""
+    """Does what becomes due and delivers webhooks, where UJUNG_BACKGROUND keeps the API from it; as many as wished."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "app.worker"])  # noqa: S606 - signals then reach the worker itself
 

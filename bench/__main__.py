@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import profiles, sync_stand, sync_tables, tables
+from bench import profiles, sync_stand, sync_tables, tables, webhooks_stand, webhooks_tables
 from bench.jobs import Job
 from bench.rounds import cores, measure
 from bench.stand import Scale, standing
 from bench.sync import measure_sync
+from bench.webhooks import measure_webhooks
 
 QUICK = Scale(problems=20_000, fewer_problems=2_000, rounds=8, warm_up=2, requests=160)
 
@@ -24,6 +25,9 @@ def bench(
     statements: Annotated[bool, typer.Option("--statements", help="Also show each job's SQL statements.")] = False,
     anywhere: Annotated[bool, typer.Option("--anywhere", help="Tie no process to a core of its own.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Instead, measure how phones synchronise.")] = False,
+    webhooks: Annotated[
+        bool, typer.Option("--webhooks", help="Instead, measure how agencies' systems are told.")
+    ] = False,
     problems: Annotated[int | None, typer.Option(min=1, help="Problems in the large store.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1)] = None,
     requests: Annotated[int | None, typer.Option(min=1, help="Requests of a job in one round.")] = None,
@@ -32,6 +36,9 @@ def bench(
     console = Console(width=None if os.isatty(1) else 150)
     if sync:
         _synchronising(console, quick=quick, write=write, anywhere=anywhere, problems=problems, rounds=rounds)
+        return
+    if webhooks:
+        _telling(console, quick=quick, write=write, anywhere=anywhere, rounds=rounds)
         return
     scale = QUICK if quick or profile else Scale()
     given = {"problems": problems, "rounds": rounds, "requests": requests}
@@ -65,6 +72,21 @@ def _synchronising(
         sync_tables.show(figures, console)
         if write:
             sync_tables.write(figures)
+
+
+def _telling(console: Console, *, quick: bool, write: bool, anywhere: bool, rounds: int | None) -> None:
+    scale = webhooks_stand.QUICK if quick else webhooks_stand.WebhookScale()
+    scale = replace(scale, rounds=rounds or scale.rounds)
+    core = None if anywhere else _core()
+    with (
+        console.status("Starting PostgreSQL") as status,
+        webhooks_stand.webhook_standing(scale, status.update) as stand,
+    ):
+        figures = measure_webhooks(stand, scale, core, status.update)
+        status.stop()
+        webhooks_tables.show(figures, console)
+        if write:
+            webhooks_tables.write(figures)
 
 
 def _core() -> int | None:

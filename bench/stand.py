@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -106,31 +106,55 @@ def with_options(address: str, options: str) -> str:
 
 
 @contextmanager
-def serving(app: str, address: str, folder: Path, core: int | None) -> Iterator[tuple[int, int]]:
+def serving(
+    app: str, address: str, folder: Path, core: int | None, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, int]]:
     """Process and port of an API over a store; what it logs goes to a file, as production's does to its collector."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("UJUNG_")}
-    environment |= {
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    words = [app, *([] if core is None else [str(core)])]
+    with attended("bench.server", words, folder, {**settings_for(address, folder), **(settings or {})}) as (
+        process,
+        port,
+    ):
+        yield process.pid, int(port)
+
+
+def settings_for(address: str, folder: Path) -> dict[str, str]:
+    """The environment of a process over a store; a worker runs beside it."""
+    return {
         "BENCH_DATABASE": plain(address),
         "UJUNG_DATABASE_URL": address,
         "UJUNG_DATA_DIR": str(folder),
         "UJUNG_BACKGROUND": "false",
         "UJUNG_LOG_JSON": "true",
     }
-    command = [sys.executable, "-m", "bench.server", app, *([] if core is None else [str(core)])]
+
+
+@contextmanager
+def attended(
+    module: str, words: Sequence[str], folder: Path, settings: Mapping[str, str]
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A process of ours and the first line that it said; it ends by itself when its standard input does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UJUNG_")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     log = folder / "api.log"
     with (
         log.open("a") as told,
         subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, text=True
+            [sys.executable, "-m", module, *words],
+            cwd=folder,
+            env={**environment, **settings},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
         ) as process,
     ):
         assert process.stdout is not None
         assert process.stdin is not None
-        port = process.stdout.readline().strip()
-        if not port:
-            raise RuntimeError(f"{app} did not start: {log.read_text()[-2000:]}")
+        said = process.stdout.readline().strip()
+        if not said:
+            raise RuntimeError(f"{' '.join([module, *words])} did not start: {log.read_text()[-2000:]}")
         try:
-            yield process.pid, int(port)
+            yield process, said
         finally:
-            process.stdin.close()  # it then ends by itself
+            process.stdin.close()

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     into the folder `data_dir/mail`."""
     mail_from: str = "Ujung Tombak <no-reply@localhost>"
     background: bool = True
-    """Whether the API process also runs the worker's rounds; off where `ujung worker` runs beside it."""
+    """Whether the API process also does the worker's work; off where `ujung worker` runs beside it."""
     log_json: bool = False
     """Log as JSON lines instead of for a terminal."""
 

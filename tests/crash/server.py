@@ -141,10 +141,13 @@ def autoincrement(house: House) -> None:
         author: Author,
         fact: Fact,
         happened_at: datetime | None = None,
+        record: object | None = None,
     ) -> int:
         position: int = self._work.session.connection().execute(text("SELECT nextval('crash_position')")).scalar_one()
         self._heads[log].position = position
-        self._recorded.append(Recorded(log, position, subject, version, self._work.now, author, fact, happened_at))
+        self._recorded.append(
+            Recorded(log, position, subject, version, self._work.now, author, fact, happened_at, record)
+        )
         return position
 
     journal.Draft.add = add  # type: ignore[method-assign]

@@ -458,6 +458,7 @@ async def test_a_ping_of_a_person_brings_back_what_was_disabled_for_failing(depo
     ping(depot, endpoint)
     assert await depot.turn() == 1
     assert depot.standing(endpoint).state is EndpointState.ACTIVE
+    assert not depot.standing(endpoint).is_catching_up, "nothing was held"
 
 
 def test_only_one_of_two_couriers_probes(depot: Depot) -> None:
