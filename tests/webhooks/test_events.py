@@ -98,7 +98,8 @@ async def test_a_person_of_the_agency_fetches_and_acknowledges_too(town: Town) -
     await situations.assigned(town)
     (item,) = await fetch(town.officer("PUPR"))
     assert await fetch(town.head("PUPR")) == [item]
-    await acknowledge(town.officer("PUPR"), item["id"])
+    assert (await town.officer("PUPR").post("/events/acknowledgements", {"ids": [item["id"]]})).status_code == 403
+    await acknowledge(town.head("PUPR"), item["id"])
     assert await fetch(town.head("PUPR")) == []
 
 

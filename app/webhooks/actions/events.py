@@ -9,7 +9,9 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlmodel import Session, col
 
 from app.kit.house import House, Work
+from app.kit.refusals import NotPermitted
 from app.people.actors import Actor
+from app.people.words import PostKind
 from app.webhooks.models import Attempt, Delivery, Event
 from app.webhooks.payloads import AcknowledgedOut
 from app.webhooks.queries.events import agency_of
@@ -20,7 +22,12 @@ SWEPT_AT_ONCE: Final = 1_000
 
 
 def acknowledge(work: Work[Actor], ids: Sequence[UUID]) -> AcknowledgedOut:
-    """The caller's agency has these events. Saying it again changes nothing; another agency's are unknown."""
+    """The caller's agency has these events. Saying it again changes nothing; another agency's are unknown.
+
+    An officer reads them, and hides none from the agency's system.
+    """
+    if work.caller.kind is not PostKind.HEAD:
+        raise NotPermitted("The head of the agency, or a system of it, says what it has.")
     statement = (
         update(Event)
         .where(col(Event.agency_code) == agency_of(work.caller), col(Event.id).in_(ids))
