@@ -57,7 +57,7 @@ from app.sync.routes.reference import router as sync_reference
 from app.sync.routes.uploads import router as sync_uploads
 from app.sync.uploads import sweep_uploads
 from app.webhooks.actions.endpoints import cancel_for_removed, reseal_secrets
-from app.webhooks.actions.events import sweep_events
+from app.webhooks.actions.events import SweepPlace, sweep_events
 from app.webhooks.actions.publishing import publish
 from app.webhooks.bell import Bell
 from app.webhooks.courier import Courier
@@ -90,6 +90,7 @@ def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Se
             "throttle": Throttle(settings),
             "bell": Bell(),
             "post": open_post(settings),
+            "event_sweep": SweepPlace(),
         },
     )
 
