@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -57,7 +58,7 @@ from app.sync.routes.reference import router as sync_reference
 from app.sync.routes.uploads import router as sync_uploads
 from app.sync.uploads import sweep_uploads
 from app.webhooks.actions.endpoints import cancel_for_removed, reseal_secrets
-from app.webhooks.actions.events import sweep_events
+from app.webhooks.actions.events import SweepPlace, sweep_events
 from app.webhooks.actions.publishing import publish
 from app.webhooks.bell import Bell
 from app.webhooks.courier import Courier
@@ -90,6 +91,7 @@ def assemble(settings: Settings, *, clock: Clock = system_clock, subscribers: Se
             "throttle": Throttle(settings),
             "bell": Bell(),
             "post": open_post(settings),
+            "event_sweep": SweepPlace(),
         },
     )
 
@@ -127,7 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     house: House = app.state.house
     gc.collect()
     gc.freeze()  # what was made until here stays to the end: searching it for garbage took 40 ms, again and again
-    stop = asyncio.Event()
+    stop = app.state.stop = asyncio.Event()  # for whoever knows earlier than a lifespan that it is to end
     background = asyncio.create_task(work_in_background(house, stop)) if house.settings.background else None
     yield
     stop.set()
@@ -142,21 +144,24 @@ async def work_in_background(house: House, stop: asyncio.Event) -> None:
 
 
 async def make_rounds(house: House, stop: asyncio.Event) -> None:
-    """Rounds until told to stop."""
+    """Rounds until told to stop; of the one under way only the part, or the mail, that has begun is finished."""
     while not stop.is_set():
-        await asyncio.to_thread(do_rounds, house)
+        await asyncio.to_thread(do_rounds, house, stop.is_set)
         try:
             await asyncio.wait_for(stop.wait(), ROUND_SECONDS)
         except TimeoutError:
             continue
 
 
-def do_rounds(house: House) -> None:
-    """One round of everything that becomes due by itself. A part that fails is logged and tried again next time."""
+def do_rounds(house: House, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    """One round of everything that becomes due by itself. A part that fails is logged and tried again next time.
+
+    Whatever has not begun when it is to stop is left to the next round.
+    """
     parts: dict[str, Callable[[House], int]] = {
         "problems": make_round,
         "silence": note_silence,
-        "mail": send_mail,
+        "mail": partial(send_mail, is_stopping=is_stopping),
         "photos": sweep,
         "uploads": sweep_uploads,
         "marks": sweep_gone,
@@ -167,6 +172,8 @@ def do_rounds(house: House) -> None:
         "events": sweep_events,
     }
     for name, part in parts.items():
+        if is_stopping():
+            return
         try:
             done = part(house)
         except Exception:  # noqa: BLE001 - the next round must come, whatever went wrong in this one

@@ -1,5 +1,6 @@
 """The command line: `ujung serve`, and what an operator does beside it."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -7,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
@@ -26,6 +29,7 @@ from app.backups.commands import SETTINGS, backup, restore
 from app.client.commands import phone
 from app.journal.actions import administration
 from app.kit.house import House, Work
+from app.kit.leaving import leave_within
 from app.kit.logs import configure_logs
 from app.kit.migrations import at_head, upgrade
 from app.kit.refusals import Conflict, Refusal
@@ -41,6 +45,7 @@ from app.town.seed import SownTown, sow_town
 
 EXAMPLES = ("lurah.bakalan", "camat.bugul-kidul", "petugas.pupr")
 _GRACE_SECONDS = 20
+"""In which requests under way may end, and at the same time what works in the background."""
 
 app = typer.Typer(
     name="ujung",
@@ -90,8 +95,9 @@ def serve(
         settings = house.settings
         upgrade(settings.database_address)
         made = _make_demo(house) if demo else None
+        api = create_app(settings, house=house)
         config = uvicorn.Config(
-            create_app(settings, house=house),
+            api,
             host=settings.host,
             port=settings.port,
             server_header=False,
@@ -108,7 +114,25 @@ def serve(
             typer.echo(f"Docs  {docs}")
         else:
             _tell_demo(*made, docs)
-        uvicorn.Server(config).run(sockets=[socket])
+        _Server(config, api).run(sockets=[socket])
+
+
+class _Server(uvicorn.Server):
+    """Tells what works in the background to stop when it is told itself, and not when the last connection is closed."""
+
+    def __init__(self, config: uvicorn.Config, api: FastAPI) -> None:
+        super().__init__(config)
+        self._api = api
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        asyncio.get_running_loop().call_soon_threadsafe(self._leave)  # amid a signal no thread may be begun
+
+    def _leave(self) -> None:
+        leave_within()
+        stop: asyncio.Event | None = getattr(self._api.state, "stop", None)
+        if stop is not None:  # else it has not begun
+            stop.set()
 
 
 @contextmanager

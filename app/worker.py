@@ -7,6 +7,7 @@ import structlog
 
 from app.assembly import assemble, work_in_background
 from app.kit.house import House
+from app.kit.leaving import leave_within
 from app.kit.logs import configure_logs
 from app.kit.settings import Settings
 
@@ -14,10 +15,15 @@ _log = structlog.get_logger("ujung.worker")
 
 
 async def work(house: House) -> None:
-    """Works until the process is told to stop; the round and the deliveries under way are finished first."""
+    """Works until the process is told to stop. What is under way is finished first, if it ends in time to leave."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def leave() -> None:
+        leave_within()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(leave))
     _log.info("worker started")
     await work_in_background(house, stop)
     _log.info("worker stopped")

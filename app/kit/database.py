@@ -47,6 +47,17 @@ _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="c
 
 _TRIES = 3
 _SQLITE_BUSY_MILLISECONDS = 15_000
+_IN_BACKGROUND = 2
+"""Threads that use the database beside those of requests: one makes the rounds, one is the courier's."""
+_POSTGRESQL_PATIENCE: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long it waits for a server, or a network, that says nothing: seconds, and milliseconds in the last one."""
 _STATEMENTS_KEPT = 500
 """Of each kind: they differ by the columns that are not empty."""
 _RETRYABLE = {"40001", "40P01", "23505"}
@@ -67,7 +78,7 @@ class Database:
         self._shelves = Shelves()
         self._patience = settings.pool_wait_seconds
         options: dict[str, Any] = {
-            "pool_size": settings.pool_size,
+            "pool_size": settings.pool_size + _IN_BACKGROUND,
             "max_overflow": 0,
             "pool_timeout": settings.pool_wait_seconds,
             "hide_parameters": True,  # an error must not carry names and numbers into the log
@@ -77,6 +88,9 @@ class Database:
                 settings.data_dir.mkdir(parents=True, exist_ok=True)
             options["connect_args"] = {"timeout": _SQLITE_BUSY_MILLISECONDS / 1000, "check_same_thread": False}
             options["poolclass"] = sqlalchemy.pool.QueuePool
+        else:  # the address says it better, where it says anything
+            patience = {name: value for name, value in _POSTGRESQL_PATIENCE.items() if name not in url.query}
+            options["connect_args"] = patience
         self.engine: Engine = sqlalchemy.create_engine(url, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

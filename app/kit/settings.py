@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     """Password hashes computed at once; each takes 64 MiB."""
 
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    """Database connections, and so the threads that may use one at once."""
+    """Requests that may use the database at once, each by a thread and a connection; two more are for the background.
+    """
     pool_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long a request waits for a connection before it is told to come back (503)."""
     max_body_bytes: Annotated[int, Field(ge=10_000)] = 1_048_576

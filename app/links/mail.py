@@ -4,8 +4,9 @@ import ipaddress
 import os
 import smtplib
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -18,12 +19,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.agencies.queries import remembered_categories
 from app.areas.queries import remembered as remembered_areas
-from app.kit.columns import columns_of, table_of
 from app.kit.database import update_rows
 from app.kit.house import House
 from app.kit.settings import Settings
@@ -35,10 +35,12 @@ from app.problems.queries.aggregate import load
 
 BATCH_MAXIMUM = 20
 """Mails of one round."""
+ROUND_LASTS_SECONDS = 60.0
+"""After so long a round begins no other mail: what else is due by itself waits for it."""
 ATTEMPTS_MAXIMUM = 10
 _FIRST_DELAY, _LONGEST_DELAY = timedelta(minutes=5), timedelta(days=1)
 _CLAIMED_FOR = timedelta(minutes=15)
-"""A mail that was claimed and not settled, because the process died, is tried again after this."""
+"""A mail that was claimed and not settled, because the process died, is tried again after this at the earliest."""
 _TIMEOUT_SECONDS = 10.0
 """Of each word with the mail server."""
 _REFUSED_FOR_GOOD = 500
@@ -74,7 +76,6 @@ class Folder(Post):
     def open(self) -> Iterator[Mailbox]:
         self.place.mkdir(parents=True, exist_ok=True)
         yield self
-        _settle(self.place)
 
     def put(self, message: EmailMessage) -> None:
         """The same mail again takes the place of the former."""
@@ -85,9 +86,10 @@ class Folder(Post):
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.place / f"{name}.eml")
+        _make_last(self.place)
 
 
-def _settle(folder: Path) -> None:
+def _make_last(folder: Path) -> None:
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -181,69 +183,90 @@ def _own_name(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Letter:
-    """A mail that is due, as it is to be sent; without a message where it is needed no longer."""
+    """A mail that was claimed, as it is to be sent; without a message where it is needed no longer."""
 
     link_id: UUID
     attempts: int
-    """Made before."""
+    """Made before this one."""
     message: EmailMessage | None
 
 
-def send_mail(house: House) -> int:
-    """Sends what is due, some at a time; answers how many mails have gone.
+def send_mail(house: House, is_stopping: Callable[[], bool] = lambda: False) -> int:
+    """Sends what is due, one after the other and some at a time; answers how many mails have gone.
 
     One that fails is tried again after 5 minutes, then after twice as long each time, a day at most, ten times in all.
+    A try counts when it begins: one that goes and cannot be settled goes ten times at most, and ever more rarely.
+    No other mail is begun when the round has lasted long enough, when it is to stop, or when the way is broken.
     """
+    post: Post = house.parts["post"]
+    sent, ends_at = 0, time.monotonic() + ROUND_LASTS_SECONDS
+    mailbox: Mailbox | None = None
+    with suppress(OSError, smtplib.SMTPException), ExitStack() as way:  # it may close badly: what has gone is settled
+        for _ in range(BATCH_MAXIMUM):
+            if is_stopping() or time.monotonic() >= ends_at:
+                break
+            letter = _next(house)
+            if letter is None:
+                break
+            if letter.message is None:
+                _settle(house, letter, "never")
+                continue
+            try:
+                if mailbox is None:
+                    mailbox = way.enter_context(post.open())
+                outcome = _put(mailbox, letter.link_id, letter.message)
+            except (OSError, smtplib.SMTPException) as error:
+                _log.warning("mail server", error=type(error).__name__)  # what it says may name the address
+                _settle(house, letter, "later")
+                break
+            _settle(house, letter, outcome)
+            sent += outcome == "sent"
+    return sent
+
+
+def _next(house: House) -> Letter | None:
+    """Claims the mail that has been due longest, and writes it."""
     now = house.clock()
     with house.database.read() as session:
-        if not session.scalars(_due(now).limit(1)).all():
-            return 0
+        if session.scalar(_due(now)) is None:
+            return None
     with house.database.write() as session:
-        claimed = _claim(session, now)
+        link = _claim(session, now)
+    if link is None:
+        return None
     with house.database.read() as session:
-        letters = _letters(house, session, claimed, now)
-    outcomes = _deliver(house, letters)
-    settled = [_settled(letter, outcomes[letter.link_id], now) for letter in letters]
-    if settled:
-        with house.database.write() as session:
-            update_rows(session, AssignmentLink, settled)
-    return sum(each["mail_sent_at"] is not None for each in settled)
+        return _letter(house, session, link, now)
 
 
 def _due(now: datetime) -> Any:
     return (
-        select(col(AssignmentLink.id))
+        select(AssignmentLink)
         .where(col(AssignmentLink.mail_at) <= now)
         .order_by(col(AssignmentLink.mail_at), col(AssignmentLink.id))
+        .limit(1)
     )
 
 
-def _claim(session: Session, now: datetime) -> Sequence[UUID]:
-    """Those due that no other process has, kept from others for a while."""
-    ids = session.scalars(_due(now).limit(BATCH_MAXIMUM).with_for_update(skip_locked=True)).all()
-    if ids:
-        columns = columns_of(AssignmentLink)
-        claiming = update(table_of(AssignmentLink)).where(columns.id.in_(ids)).values(mail_at=now + _CLAIMED_FOR)
-        session.connection().execute(claiming)
-    return ids
+def _claim(session: Session, now: datetime) -> AssignmentLink | None:
+    """The first of those due that no other process has, as it was before: kept from others, and the try counted."""
+    link: AssignmentLink | None = session.scalar(_due(now).with_for_update(skip_locked=True))
+    if link is not None:
+        attempts = min(link.mail_attempts + 1, ATTEMPTS_MAXIMUM)
+        kept_for = max(_CLAIMED_FOR, _delay(attempts))
+        update_rows(session, AssignmentLink, [{"id": link.id, "mail_attempts": attempts, "mail_at": now + kept_for}])
+    return link
 
 
-def _letters(house: House, session: Session, ids: Sequence[UUID], now: datetime) -> list[Letter]:
-    links = session.scalars(select(AssignmentLink).where(col(AssignmentLink.id).in_(ids))).all()
-    problems = load(session, {each.problem_id for each in links}, now)
-    areas = remembered_areas(session, {each.area_code for each in problems.values()})
-    categories = remembered_categories(session, {each.category_code for each in problems.values()})
-    letters = []
-    for link in links:
-        problem = problems[link.problem_id]
-        part = problem.assignment(link.assignment_id)
-        message = None
-        if part is not None and part.is_open and link.state_at(now) is LinkState.ACTIVE:
-            area = areas[problem.area_code]
-            label = categories[problem.category_code].label
-            message = write(house, link, problem, part, label, area.name, ZoneInfo(area.time_zone), now)
-        letters.append(Letter(link.id, link.mail_attempts, message))
-    return letters
+def _letter(house: House, session: Session, link: AssignmentLink, now: datetime) -> Letter:
+    problem = load(session, {link.problem_id}, now)[link.problem_id]
+    part = problem.assignment(link.assignment_id)
+    is_needed = part is not None and part.is_open and link.state_at(now) is LinkState.ACTIVE
+    if part is None or not is_needed or link.mail_attempts >= ATTEMPTS_MAXIMUM:
+        return Letter(link.id, link.mail_attempts, None)
+    area = remembered_areas(session, {problem.area_code})[problem.area_code]
+    label = remembered_categories(session, {problem.category_code})[problem.category_code].label
+    message = write(house, link, problem, part, label, area.name, ZoneInfo(area.time_zone), now)
+    return Letter(link.id, link.mail_attempts, message)
 
 
 def write(
@@ -279,22 +302,6 @@ def write(
     return message
 
 
-def _deliver(house: House, letters: Sequence[Letter]) -> dict[UUID, str]:
-    """`sent`, `later` or `never` for each; when the way breaks, what was not sent yet goes later."""
-    outcomes = {each.link_id: "later" if each.message is not None else "never" for each in letters}
-    post: Post = house.parts["post"]
-    if "later" not in outcomes.values():
-        return outcomes
-    try:
-        with post.open() as mailbox:
-            for each in letters:
-                if each.message is not None:
-                    outcomes[each.link_id] = _put(mailbox, each.link_id, each.message)
-    except (OSError, smtplib.SMTPException) as error:
-        _log.warning("mail server", error=type(error).__name__)  # what it says may name the address
-    return outcomes
-
-
 def _put(mailbox: Mailbox, link_id: UUID, message: EmailMessage) -> str:
     """What became of one mail; a connection that is lost is raised, for the others fail with it."""
     try:
@@ -311,15 +318,24 @@ def _put(mailbox: Mailbox, link_id: UUID, message: EmailMessage) -> str:
     return "sent"
 
 
-def _settled(letter: Letter, outcome: str, now: datetime) -> dict[str, Any]:
-    """The link's row as it is from now on."""
+def _settle(house: House, letter: Letter, outcome: str) -> None:
+    """Writes what came of it: `sent`, `later` or `never`."""
+    now = house.clock()
     attempts = letter.attempts + (letter.message is not None)
     is_over = outcome != "later" or attempts >= ATTEMPTS_MAXIMUM
-    if outcome == "later" and is_over:
-        _log.error("mail given up", link=str(letter.link_id))
-    return {
+    row = {
         "id": letter.link_id,
         "mail_attempts": attempts,
-        "mail_at": None if is_over else now + min(_FIRST_DELAY * 2 ** (attempts - 1), _LONGEST_DELAY),
+        "mail_at": None if is_over else now + _delay(attempts),
         "mail_sent_at": now if outcome == "sent" else None,
     }
+    with house.database.write() as session:
+        update_rows(session, AssignmentLink, [row])
+    if outcome != "sent" and attempts >= ATTEMPTS_MAXIMUM:
+        _log.error("mail given up", link=str(letter.link_id))
+
+
+def _delay(attempts: int) -> timedelta:
+    """How long it rests after so many tries."""
+    delay: timedelta = _FIRST_DELAY * 2 ** (attempts - 1)
+    return min(delay, _LONGEST_DELAY)

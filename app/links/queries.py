@@ -7,6 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy import select
 from sqlmodel import Session, col
 
@@ -31,6 +32,8 @@ from app.problems.queries.aggregate import load
 from app.problems.queries.details import AssignmentNotFound, ProblemNotFound, problem_of, shape, visible
 from app.problems.schemas.answers import AssignmentOut, HistoryOut, PhotoOut, ProblemOut
 from app.problems.words import AssignmentState, AssignmentVerb
+
+_log = structlog.get_logger("ujung.links")
 
 HAPPENED_MAXIMUM = 60
 """Of what happened, the newest, on the page of a link."""
@@ -131,6 +134,15 @@ def kept(link: AssignmentLink, created_by: str, now: datetime) -> LinkKept:
     )
 
 
+def given_before(work: Work[Actor], link: LinkKept) -> LinkOut:
+    """A link that was given by a request that comes again: as it stands now, and only to who may still give it."""
+    row = work.session.get(AssignmentLink, link.id)
+    if row is None:
+        raise LinkNotFound
+    given(work, row.assignment_id)
+    return with_address(work.house, kept(row, link.created_by, work.now))
+
+
 def with_address(house: House, link: LinkKept) -> LinkOut:
     """The link with what opens it, while it does."""
     url = address_of(house, link.id, link.expires_at) if link.state is LinkState.ACTIVE else None
@@ -157,17 +169,26 @@ def opened(session: Session, house: House, token: str, now: datetime) -> Opened:
     claimed = read_token(token)
     link = session.get(AssignmentLink, claimed[0]) if claimed else None
     if claimed is None or link is None or not is_signed(house.vault, link.id, link.expires_at, claimed[1]):
+        _log.warning("link not opened", code=LinkNotFound.code)
         raise LinkNotFound
-    match link.state_at(now):
-        case LinkState.REVOKED:
-            raise LinkRevoked
-        case LinkState.EXPIRED:
-            raise LinkExpired
     problem = load(session, [link.problem_id], now)[link.problem_id]
     part = problem.assignment(link.assignment_id)
-    if part is None or part.state is AssignmentState.REVOKED:
-        raise AssignmentTakenBack
+    over = _over(link, part, now)
+    if over is not None:
+        _log.info("link not opened", link=str(link.id), code=over.code)
+        raise over
+    assert part is not None, "or it is taken back"
     return Opened(link, problem, part)
+
+
+def _over(link: AssignmentLink, part: Assignment | None, now: datetime) -> LinkOver | None:
+    """Why a link that was good once opens nothing any more."""
+    match link.state_at(now):
+        case LinkState.REVOKED:
+            return LinkRevoked()
+        case LinkState.EXPIRED:
+            return LinkExpired()
+    return AssignmentTakenBack() if part is None or part.state is AssignmentState.REVOKED else None
 
 
 @dataclass(frozen=True)
@@ -191,6 +212,7 @@ class Shown:
 def shown(session: Session, house: House, token: str, now: datetime) -> Shown:
     """The assignment as its page tells it."""
     found = opened(session, house, token, now)
+    _log.info("link opened", link=str(found.link.id), assignment=str(found.part.id))
     work = Work(session, policy.actor_of(found.link), now, house)
     (problem,) = shape(work, [found.problem])
     part = next(each for each in problem.assignments if each.id == found.part.id)
@@ -211,7 +233,10 @@ def shown(session: Session, house: House, token: str, now: datetime) -> Shown:
 
 
 def _concerning(part: AssignmentOut, history: Sequence[HistoryOut]) -> list[HistoryOut]:
-    """What happened to this part, and to the whole since it was offered, oldest first; and what was said."""
+    """What happened to this part, and to the whole since it was offered, oldest first; and what was said to all.
+
+    Not what stays within the agency: whoever gives the link can open it too.
+    """
     named = str(part.id)
     return [
         each
@@ -219,7 +244,7 @@ def _concerning(part: AssignmentOut, history: Sequence[HistoryOut]) -> list[Hist
         if each.data.get("assignment") == named
         or any(offer["id"] == named for offer in each.data.get("offers", ()))
         or (each.kind in _OF_THE_WHOLE and each.at >= part.offered_at)
-        or each.kind == "commented"
+        or (each.kind == "commented" and not each.data.get("internal"))
     ]
 
 

@@ -53,7 +53,8 @@ async def create_link(assignment_id: UUID, body: LinkIn, door: ActorDoor) -> Lin
     try:
         made = await door.write(lambda work: actions.create_link(work, assignment_id, body))
     except Replayed as first:  # what is remembered of an answer opens nothing
-        again = queries.with_address(door.house, LinkKept.model_validate_json(first.body))
+        before = LinkKept.model_validate_json(first.body)
+        again = await door.read(lambda work: queries.given_before(work, before))
         raise Replayed(first.status, again.model_dump_json()) from None
     return queries.with_address(door.house, made)
 
@@ -100,9 +101,10 @@ async def use_link(token: str, request: Request, door: PublicDoor) -> Response:
     """One form of the page. Done: back to the page; refused: the page again, with why and with what was filled in."""
     try:
         filled = await _filled(request)
-    except HTTPException as error:
+    except (HTTPException, ValueError) as error:  # a charset that is none is a plain ValueError
         filled = Filled(verb="", form="")
-        unread = BodyTooLarge() if error.status_code == BodyTooLarge.status else FormNotFilled()
+        is_large = isinstance(error, HTTPException) and error.status_code == BodyTooLarge.status
+        unread = BodyTooLarge() if is_large else FormNotFilled()
         return await _answered(door, lambda: _again(door, token, unread, filled))
 
     def take() -> Response:

@@ -32,7 +32,7 @@ from app.people.schemas import (
     PlaceOut,
     PostOut,
 )
-from app.people.words import KeyVerb, PostKind, is_key
+from app.people.words import KEY_SHOWN, KeyVerb, PostKind, is_key
 
 _log = structlog.get_logger("ujung.keys")
 
@@ -132,6 +132,9 @@ def _system(work: Work[Any], credentials: Credentials, token: str) -> Actor:
     known = {"token_hash": hash_of(token), "now": work.now}
     key = work.session.connection().execute(_BY_KEY, known).one_or_none()
     if key is None:
+        _log.warning(
+            "api key refused", key=token[:KEY_SHOWN], operation=credentials.operation, code=Unauthenticated.code
+        )
         raise Unauthenticated
     told_edition(work.session, key.edition)
     verbs = frozenset(key.verbs)

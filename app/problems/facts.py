@@ -90,7 +90,7 @@ FACTS: Final[Mapping[str, FactKind]] = {
     "assignment_hold_agreed": _kind("Penundaan disetujui", _PART),
     "assignment_hold_declined": _kind("Penundaan tidak disetujui", _PART + "automatic", "reason"),
     "assignment_resumed": _kind("Pekerjaan dilanjutkan", _PART + "automatic"),
-    "assignment_finished": _kind("Bagian instansi selesai", _PART + "resolution photos proof_omitted", "note"),
+    "assignment_finished": _kind("Bagian instansi selesai", _PART + "resolution photos proof_omitted by_link", "note"),
     "assignment_refused": _kind("Disposisi ditolak", _PART + "reason_code belongs_to", "reason"),
     "assignment_revoked": _kind("Disposisi dicabut", _PART, "reason"),
 }

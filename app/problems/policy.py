@@ -286,6 +286,7 @@ _may_confirm = (
     (_worked_by(Worker.KELURAHAN) & kecamatan)
     | (_worked_by(Worker.KECAMATAN) & (lurah | (monitor & (_lurah_vacant() | _widened()))))
     | (_worked_by(Worker.AGENCY) & (lurah | (camat & _widened())))
+    | (_worked_by(Worker.LINK) & lurah)  # whoever gives links can open them, and would confirm their own work
 ) & ~_finished_by_me()
 
 MAY: Final[Mapping[Verb, ActorRule]] = {

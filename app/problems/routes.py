@@ -318,7 +318,7 @@ async def list_assignments(
 @assignments.get(
     "/assignments/{assignment_id}",
     summary="Read an assignment",
-    responses=refused(*_ANYBODY, AssignmentNotFound, ProblemNotFound),
+    responses=refused(*_ANYBODY, AssignmentNotFound),
 )
 async def read_assignment(assignment_id: UUID, door: ReadDoor) -> AssignmentOut:
     """One agency's part, with what you may do with it now."""

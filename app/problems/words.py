@@ -214,6 +214,8 @@ class Worker(_Labelled):
     KELURAHAN = "kelurahan"
     KECAMATAN = "kecamatan"
     AGENCY = "agency"
+    LINK = "link"
+    """An agency, through a link that the assigner's office may have opened as well."""
 
 
 _LABELS: Final[dict[str, dict[str, str]]] = {
@@ -333,5 +335,10 @@ _LABELS: Final[dict[str, dict[str, str]]] = {
         "planned": "Masuk perencanaan",
     },
     "LinkKind": {"related": "Terkait", "recurring": "Berulang"},
-    "Worker": {"kelurahan": "Kelurahan", "kecamatan": "Kecamatan", "agency": "Instansi"},
+    "Worker": {
+        "kelurahan": "Kelurahan",
+        "kecamatan": "Kecamatan",
+        "agency": "Instansi",
+        "link": "Instansi melalui tautan",
+    },
 }

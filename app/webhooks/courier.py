@@ -23,7 +23,7 @@ from app.webhooks.words import Fault
 
 AnswerT = TypeVar("AnswerT")
 
-POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 0.5
 """Without a bell, as between processes, it looks again after so long."""
 CHORES_SECONDS: Final = 5.0
 """Between two looks at what is to be probed or recovered, as long as there is nothing."""

@@ -60,7 +60,7 @@ class Event(SQLModel, table=True):
         Index("ix_webhook_event_agency", "agency_code", "id"),
         Index("ix_webhook_event_open", "agency_code", "open_id"),
         Index("ix_webhook_event_agency_at", "agency_code", "at", "id"),
-        Index("ix_webhook_event_at", "at"),
+        Index("ix_webhook_event_at", "at", "id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -69,6 +69,8 @@ class Event(SQLModel, table=True):
     type: EventType = Field(sa_type=EnumText(EventType))
     at: datetime = Field(sa_type=Moment)
     area_code: str | None = Field(default=None, sa_type=Code(13))
+    left_code: str | None = Field(default=None, sa_type=Code(13))
+    """The area that a problem moved out of: whoever asks for that one is sent it too."""
     problem_id: UUID | None = None
     version: int | None = None
     """Of the problem, which rises with everything that happens to it."""

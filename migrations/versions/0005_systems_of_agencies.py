@@ -87,6 +87,11 @@ def upgrade() -> None:
             sa.String(length=13).with_variant(sa.VARCHAR(length=13, collation="C"), "postgresql"),
             nullable=True,
         ),
+        sa.Column(
+            "left_code",
+            sa.String(length=13).with_variant(sa.VARCHAR(length=13, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("problem_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("payload", sa.String(), nullable=False),
@@ -97,7 +102,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_webhook_event_agency", "webhook_event", ["agency_code", "id"], unique=False)
     op.create_index("ix_webhook_event_agency_at", "webhook_event", ["agency_code", "at", "id"], unique=False)
-    op.create_index("ix_webhook_event_at", "webhook_event", ["at"], unique=False)
+    op.create_index("ix_webhook_event_at", "webhook_event", ["at", "id"], unique=False)
     op.create_index("ix_webhook_event_open", "webhook_event", ["agency_code", "open_id"], unique=False)
 
     op.create_table(

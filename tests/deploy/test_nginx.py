@@ -91,7 +91,8 @@ def proxied(folder: Path, app: str, changes: Mapping[str, str] = MappingProxyTyp
     configuration = folder / "nginx.conf"
     configuration.write_text(
         f"daemon off;\nmaster_process off;\npid {folder / 'pid'};\nerror_log {folder / 'error.log'} notice;\n"
-        f"events {{ worker_connections 256; }}\nhttp {{ {temporary} include {folder / 'sample.conf'}; }}\n"
+        f"events {{ worker_connections 256; }}\n"
+        f"http {{ {temporary} access_log {folder / 'default.log'}; include {folder / 'sample.conf'}; }}\n"
     )
     words = [str(PROGRAM), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(configuration)]
     subprocess.run([*words, "-t"], check=True, capture_output=True)
@@ -209,7 +210,10 @@ def test_the_secret_part_of_a_link_is_in_no_log(proxy: Proxy, behind: Serving, t
             assert client.get(path).status_code == 404
     with proxied(tmp_path, f"127.0.0.1:{free_port()}") as alone, alone.client() as client:
         assert client.get(f"/t/{secret}").status_code == 503
-    logs = (tmp_path / "access.log").read_text() + (tmp_path / "error.log").read_text()
+    plain = httpx.get(f"http://127.0.0.1:{proxy.http}/t/{secret}", headers={"Host": NAME})
+    assert plain.status_code == 301
+    names = ("access.log", "error.log", "default.log")
+    logs = "".join((tmp_path / name).read_text() for name in names)
     assert '"GET /t/-" 404' in logs
     assert '"GET /t/-" 503' in logs
     assert secret not in logs

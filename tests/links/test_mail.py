@@ -1,7 +1,9 @@
 """Mail with links: offered by itself, sent by a real server or into a folder, tried again, given up."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
@@ -11,10 +13,13 @@ from typing import Any
 
 import pytest
 from anyio import to_thread
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from app.kit.house import House
 from app.kit.settings import Settings
+from app.links import mail
 from app.links.mail import ATTEMPTS_MAXIMUM, BATCH_MAXIMUM, Server, open_post, send_mail
 from app.links.models import AssignmentLink
 from tests.links.browser import advance, assigned, browser, given, part_of
@@ -221,6 +226,114 @@ async def test_a_mail_whose_process_died_is_sent_by_the_next(town: Town, office:
     assert await round_of(town.house, office) == 0, "it may still be on its way"
     advance(town, minutes=15)
     assert await round_of(town.house, office) == 1
+
+
+@contextmanager
+def nothing_settled(house: House) -> Iterator[None]:
+    """A database that takes each claim, and nothing of what came of it."""
+
+    def refuse(*given: Any) -> None:
+        if given[2].startswith("UPDATE assignment_link") and "mail_sent_at" in given[2]:
+            raise OperationalError(given[2], {}, Exception("away"))
+
+    event.listen(house.database.engine, "before_cursor_execute", refuse)
+    try:
+        yield
+    finally:
+        event.remove(house.database.engine, "before_cursor_execute", refuse)
+
+
+async def test_mail_that_goes_and_cannot_be_settled_is_given_up_too(town: Town, office: PostOffice) -> None:
+    problem = await assigned(town)
+    for number in range(2):
+        await given(town, problem, email=f"piket{number}@pln.example")
+    with nothing_settled(town.house):
+        for tried in range(1, 2 * ATTEMPTS_MAXIMUM + 1):
+            with pytest.raises(OperationalError):
+                await round_of(town.house, office)
+            assert sum(each.mail_attempts for each in links(town.house)) == len(office.received) == tried
+            if tried % 2 == 0:
+                advance(town, days=1)
+        for _ in range(3):
+            with pytest.raises(OperationalError):
+                await round_of(town.house, office)
+            advance(town, days=1)
+    assert len(office.received) == 2 * ATTEMPTS_MAXIMUM
+    assert await round_of(town.house, office) == 0
+    assert [(each.mail_attempts, each.mail_at, each.mail_sent_at) for each in links(town.house)] == [
+        (ATTEMPTS_MAXIMUM, None, None)
+    ] * 2
+    assert len(office.received) == 2 * ATTEMPTS_MAXIMUM
+
+
+async def test_each_mail_is_settled_before_the_next_is_begun(town: Town, office: PostOffice) -> None:
+    problem = await assigned(town)
+    for number in range(4):
+        await given(town, problem, email=f"piket{number}@pln.example")
+    sending = posting_to(town.house, f"smtp://127.0.0.1:{office.port}")
+    settled = []
+
+    def is_stopping() -> bool:
+        settled.append(sum(each.mail_sent_at is not None for each in links(town.house)))
+        return len(office.received) >= 2
+
+    assert await to_thread.run_sync(send_mail, sending, is_stopping) == 2
+    assert settled == [0, 1, 2]
+    assert sorted(each.mail_attempts for each in links(town.house)) == [0, 0, 1, 1], "told to stop, no other is claimed"
+    assert await round_of(town.house, office) == 2
+    assert len(office.received) == 4
+
+
+class Slow(PostOffice):
+    """Nobody is answered before the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.set()
+        await self.gate.wait()
+        await super().serve(reader, writer)
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[Slow]:
+    office = Slow()
+    server = await asyncio.start_server(office.serve, "127.0.0.1", 0)
+    office.port = server.sockets[0].getsockname()[1]
+    yield office
+    office.gate.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_what_one_sends_no_other_sends(town: Town, office: PostOffice, slow: Slow) -> None:
+    problem = await assigned(town)
+    for number in range(2):
+        await given(town, problem, email=f"piket{number}@pln.example")
+    first = asyncio.create_task(round_of(town.house, slow))
+    await slow.asked.wait()
+    assert await round_of(town.house, office) == 1, "the one that the first has not begun"
+    slow.gate.set()
+    assert await first == 1
+    assert sorted(to for (to,), _ in office.received + slow.received) == ["piket0@pln.example", "piket1@pln.example"]
+
+
+async def test_a_round_begins_no_mail_when_it_has_lasted_long_enough(
+    town: Town, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "ROUND_LASTS_SECONDS", 0.5)
+    problem = await assigned(town)
+    for number in range(3):
+        await given(town, problem, email=f"piket{number}@pln.example")
+    sending = asyncio.create_task(round_of(town.house, slow))
+    await slow.asked.wait()
+    await asyncio.wait([sending], timeout=0.6)
+    slow.gate.set()
+    assert await sending == 1
+    monkeypatch.undo()
+    assert await round_of(town.house, slow) == 2
 
 
 # -- how a server is spoken to ---------------------------------------------------------------------------------------

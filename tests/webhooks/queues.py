@@ -108,6 +108,7 @@ def event_row(house: House, version: int = 1, problem: UUID | None = None, **oth
         "type": EventType.PROBLEM_ASSIGNED,
         "at": house.clock(),
         "area_code": "35.75.03.1005",
+        "left_code": None,
         "problem_id": problem,
         "version": version,
         "payload": f'{{"type":"problem.assigned","data":{{"problem":"{problem}","version":{version}}}}}',

@@ -1,13 +1,15 @@
 """Agencies without a server: they fetch what they have not acknowledged, as often as they like, and lose nothing."""
 
+import asyncio
 import json
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, insert, select
-from sqlmodel import col
+from sqlalchemy import func, insert, select, update
+from sqlmodel import Session, col
 
 from app.assembly import do_rounds
 from app.kit.house import House
@@ -15,11 +17,13 @@ from app.kit.ids import new_id
 from app.people.words import KeyVerb
 from app.webhooks.actions import events as actions
 from app.webhooks.actions.events import KEPT, sweep_events
+from app.webhooks.actions.publishing import delivery_row
 from app.webhooks.models import Attempt, Delivery, Endpoint, Event
 from app.webhooks.payloads import EventOut
-from app.webhooks.words import DeliveryState, EventType
+from app.webhooks.words import DeliveryState, EndpointState, EventType
 from tests.conftest import SettableClock
 from tests.problems import situations
+from tests.problems.test_concurrency import await_somebody_waiting
 from tests.problems.test_lists import explain, heard
 from tests.town import Someone, Town
 from tests.webhooks.ears import add_endpoint, add_key, deliveries_to, events_of, system
@@ -98,7 +102,8 @@ async def test_a_person_of_the_agency_fetches_and_acknowledges_too(town: Town) -
     await situations.assigned(town)
     (item,) = await fetch(town.officer("PUPR"))
     assert await fetch(town.head("PUPR")) == [item]
-    await acknowledge(town.officer("PUPR"), item["id"])
+    assert (await town.officer("PUPR").post("/events/acknowledgements", {"ids": [item["id"]]})).status_code == 403
+    await acknowledge(town.head("PUPR"), item["id"])
     assert await fetch(town.head("PUPR")) == []
 
 
@@ -215,7 +220,7 @@ def settle(house: House, endpoint: UUID, state: DeliveryState) -> None:
 
 
 async def test_old_events_are_swept_with_all_that_belongs_to_them(town: Town) -> None:
-    """Acknowledged or not; but while something waits to be delivered, its event stays."""
+    """Acknowledged or not; but while something waits to be delivered, or was given up, its event stays."""
     house = town.house
     mended, broken = add_endpoint(house, "PUPR"), add_endpoint(house, "DLHKP")
     add_key(house, "PERKIM")
@@ -234,6 +239,8 @@ async def test_old_events_are_swept_with_all_that_belongs_to_them(town: Town) ->
     assert count(house, Attempt) == 0
     assert len(deliveries_to(house, mended)) == 1
     settle(house, broken, DeliveryState.EXHAUSTED)
+    assert sweep_events(house) == 0, "listed until they are retried or cancelled"
+    settle(house, broken, DeliveryState.CANCELLED)
     assert sweep_events(house) == waiting
     assert {each.at for each in events_of(house)} == {town.clock.now - timedelta(seconds=1)}
     with house.database.read() as session:
@@ -250,6 +257,107 @@ def test_a_sweep_is_bounded_and_one_that_finds_nothing_writes_nothing(
     with heard(town_house.database.engine) as asked:
         assert sweep_events(town_house) == 0
     assert len(asked) == 1
+
+
+def delivered(house: House, endpoint: UUID, events: list[UUID], state: DeliveryState) -> None:
+    """A delivery of each event to the endpoint, which stands so."""
+    rows = [delivery_row(each, endpoint, house.clock()) | {"state": state} for each in events]
+    with house.database.write() as session:
+        session.connection().execute(insert(Delivery), rows)
+
+
+def test_given_up_for_an_endpoint_that_was_removed_nothing_is_kept(town_house: House, clock: SettableClock) -> None:
+    """There it can no longer be retried."""
+    endpoint = add_endpoint(town_house, "PUPR", removed_at=clock.now)
+    delivered(town_house, endpoint, many(town_house, "PUPR", 2), DeliveryState.EXHAUSTED)
+    clock.advance(KEPT + timedelta(days=1))
+    assert sweep_events(town_house) == 2
+
+
+def test_old_events_that_wait_are_passed_by_a_bounded_number_at_a_time(
+    town_house: House, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what stands behind them is reached; what was done with meanwhile, on the next way through."""
+    monkeypatch.setattr(actions, "LOOKED_AT_AT_ONCE", 50)
+    monkeypatch.setattr(actions, "SWEPT_AT_ONCE", 8)
+    endpoint = add_endpoint(town_house, "PUPR", state=EndpointState.PAUSED)
+    waiting = many(town_house, "PUPR", 120)
+    delivered(town_house, endpoint, waiting, DeliveryState.WAITING)
+    many(town_house, "PUPR", 20)
+    clock.advance(KEPT + timedelta(days=1))
+    with heard(town_house.database.engine) as asked:
+        assert [sweep_events(town_house) for _ in range(2)] == [0, 0]
+    assert len(asked) == 2, "a look each, and nothing is written"
+    assert all("LIMIT" in statement for statement, _ in asked)
+    assert [sweep_events(town_house) for _ in range(3)] == [8, 8, 4], "the twenty that stand behind them"
+    assert [each.id for each in events_of(town_house)] == waiting
+    settle(town_house, endpoint, DeliveryState.DELIVERED)
+    assert sum(sweep_events(town_house) for _ in range(15)) == 120
+
+
+def test_how_many_wait_is_no_reason_to_read_all_deliveries(
+    town_house: House, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the database has counted before: each event that is looked at is looked up."""
+    monkeypatch.setattr(actions, "LOOKED_AT_AT_ONCE", 500)
+    endpoint = add_endpoint(town_house, "PUPR", state=EndpointState.PAUSED)
+    events = many(town_house, "PUPR", 6_000)
+    delivered(town_house, endpoint, events[:10], DeliveryState.WAITING)
+    delivered(town_house, endpoint, events[10:], DeliveryState.DELIVERED)
+    engine = town_house.database.engine
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in ("webhook_event", "webhook_delivery"):
+                connection.exec_driver_sql(f"ANALYZE {table}")
+    with town_house.database.write() as session:
+        session.connection().execute(update(Delivery).values(state=DeliveryState.WAITING))
+    clock.advance(KEPT + timedelta(days=1))
+    with heard(engine) as asked:
+        assert [sweep_events(town_house) for _ in range(2)] == [0, 0]
+    for statement, parameters in asked:
+        plan = explain(engine, statement, parameters, by_index=False)
+        assert any("ix_webhook_event_at" in step for step in plan.steps), plan.steps
+        assert any("webhook_delivery_event_id" in step or "event_id=?" in step for step in plan.steps), plan.steps
+        assert not any(re.search(r"(SCAN|Seq Scan on) webhook_(delivery|event)\b", step) for step in plan.steps)
+        assert not any("TEMP B-TREE" in step or "Sort" in step for step in plan.steps), plan.steps
+
+
+def test_what_is_retried_at_that_moment_is_not_swept(
+    town_house: House, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look that found nothing open and the write that would remove it."""
+    endpoint = add_endpoint(town_house, "PUPR")
+    kept, gone = many(town_house, "PUPR", 2)
+    delivered(town_house, endpoint, [kept, gone], DeliveryState.CANCELLED)
+    clock.advance(KEPT + timedelta(days=1))
+    sweep = actions._sweep
+
+    def retry_first(session: Session, ids: list[UUID]) -> int:
+        again = update(Delivery).where(col(Delivery.event_id) == kept).values(state=DeliveryState.WAITING)
+        session.connection().execute(again)
+        return sweep(session, ids)
+
+    monkeypatch.setattr(actions, "_sweep", retry_first)
+    assert sweep_events(town_house) == 1
+    assert [each.id for each in events_of(town_house)] == [kept]
+    assert [each.state for each in deliveries_to(town_house, endpoint)] == [DeliveryState.WAITING]
+
+
+async def test_a_sweep_waits_for_a_retry_under_way(town_house: House, clock: SettableClock) -> None:
+    """PostgreSQL: the one who retries has the delivery, and has not committed yet."""
+    if town_house.database.is_sqlite:
+        pytest.skip("one writer")
+    endpoint = add_endpoint(town_house, "PUPR")
+    (event,) = many(town_house, "PUPR", 1)
+    delivered(town_house, endpoint, [event], DeliveryState.CANCELLED)
+    clock.advance(KEPT + timedelta(days=1))
+    with town_house.database.write() as session:
+        again = update(Delivery).where(col(Delivery.event_id) == event).values(state=DeliveryState.WAITING)
+        session.connection().execute(again)
+        sweeping = asyncio.create_task(asyncio.to_thread(sweep_events, town_house))
+        await asyncio.to_thread(await_somebody_waiting, town_house)
+    assert await sweeping == 0
+    assert len(deliveries_to(town_house, endpoint)) == 1
 
 
 def test_the_rounds_sweep(town_house: House, clock: SettableClock) -> None:

@@ -17,6 +17,7 @@ from app.problems.actions import Intent, make_round, perform, perform_one
 from app.problems.schemas.reports import CommentIn
 from app.problems.schemas.steps import Reopen
 from app.webhooks.actions.publishing import publish_news, publish_ping
+from app.webhooks.actions.recovering import recover_some
 from app.webhooks.bell import bell_of
 from app.webhooks.models import Endpoint, Event
 from app.webhooks.payloads import PAYLOADS, EndpointData, EndpointDisabledData
@@ -406,6 +407,9 @@ async def test_an_endpoint_hears_of_a_problem_that_leaves_its_area(town: Town) -
     await camat.step(problem, "move", area=town.kelurahan("Kepel"), reason="Seberang jalan.")
     await camat.step(problem, "accept")
     assert heard_by(town.house, before) == ["problem.reported", "problem.moved"]
+    places = [(each.area_code, each.left_code) for each in events_of(town.house)][:2]
+    bakalan, kepel = town.kelurahan("Bakalan"), town.kelurahan("Kepel")
+    assert places == [(bakalan, None), (kepel, bakalan)]
     assert heard_by(town.house, after) == ["problem.moved", "problem.accepted"]
 
 
@@ -414,13 +418,31 @@ async def test_nothing_is_kept_for_an_agency_that_does_not_ask(town: Town) -> No
     add_key(house, "PUPR", KeyVerb.READ)
     add_key(house, "PUPR", revoked_at=now)
     add_key(house, "PUPR", expires_at=now)
-    add_endpoint(house, "PUPR", EventType.PROBLEM_LINKED)
+    add_endpoint(house, "PUPR", removed_at=now)
     await situations.assigned(town)
     assert events_of(house) == []
     add_key(house, "PUPR", expires_at=now + timedelta(seconds=1))
     await situations.assigned(town)
     assert len(events_of(house, "PUPR")) == 1
     assert len(events_of(house)) == 1, "DLHKP asks for nothing"
+
+
+async def test_for_whoever_has_an_endpoint_all_is_kept_and_sent_once_it_asks_for_more(town: Town) -> None:
+    """Also what its only endpoint did not ask for, of which somebody may ask later, or fetch it."""
+    house, head = town.house, town.head("PUPR")
+    endpoint = add_endpoint(house, "PUPR", EventType.PROBLEM_LINKED, area=town.kelurahan("Kepel"))
+    began = town.clock.now
+    await situations.agency_resolved(town)
+    assert len(story_of(house, "PUPR")) == 8
+    assert heard_by(house, endpoint) == []
+    town.clock.advance(timedelta(hours=1))
+    town.good(await head.patch(f"/endpoints/{endpoint}", {"events": ["problem.confirmed"], "area": None}), 200)
+    span = {"since": began.isoformat(), "until": town.clock.now.isoformat()}
+    town.good(await head.post(f"/endpoints/{endpoint}/recoveries", span), 202)
+    while recover_some(house):
+        pass
+    assert heard_by(house, endpoint) == ["problem.confirmed"]
+    assert events_of(house, "DLHKP") == [], "has neither"
 
 
 # -- the same from every side ----------------------------------------------------------------------------------------

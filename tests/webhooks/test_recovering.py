@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import delete
+from sqlmodel import Session, col
 
 from app.kit.database import insert_rows
 from app.kit.ids import new_id
@@ -109,6 +111,57 @@ def test_what_was_given_up_waits_again_and_what_arrived_stays(
         assert (found, delivery.state, delivery.attempts) == (0, state, 15)
 
 
+@pytest.mark.parametrize("state", [DeliveryState.EXHAUSTED, DeliveryState.CANCELLED])
+def test_what_was_once_meant_for_it_waits_again_whatever_it_asks_for_by_now(depot: Depot, state: DeliveryState) -> None:
+    """But no ping: who was asked whether it is there is asked again by another one."""
+    endpoint = depot.endpoint(area_prefix="35.75.01", event_types=[EventType.PROBLEM_CLOSED.value])
+    events = [*happened(depot), *happened(depot, type=EventType.PING, area_code=None)]
+    given = [delivery_row(event, endpoint) | {"state": state, "attempts": 15} for event in events]
+    with depot.house.database.write() as session:
+        insert_rows(session, Delivery, given)
+    assert worked_off(depot, asked(depot, endpoint, since=HOUR)).found == 1
+    assert [each.state for each in deliveries_to(depot.house, endpoint)] == [DeliveryState.WAITING, state]
+
+
+def test_what_left_its_area_belongs_to_it_too(depot: Depot) -> None:
+    endpoint = depot.endpoint(area_prefix="35.75.01")
+    moved: dict[str, Any] = {"type": EventType.PROBLEM_MOVED, "area_code": "35.75.03.1005"}
+    wanted = happened(depot, **moved, left_code="35.75.01.1002")
+    happened(depot, **moved, left_code="35.75.04.1001")
+    worked_off(depot, asked(depot, endpoint, since=HOUR))
+    assert [each.event_id for each in deliveries_to(depot.house, endpoint)] == [each["id"] for each in wanted]
+
+
+def test_an_event_that_is_swept_meanwhile_is_left_alone(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is swept between a look and the write that follows it is no longer there to be sent."""
+    endpoint = depot.endpoint()
+    first, last = happened(depot, 2)
+    wish, look = asked(depot, endpoint, since=HOUR), recovering._next_chunk
+
+    def look_and_sweep(session: Session) -> Any:
+        chunk = look(session)
+        with depot.house.database.engine.begin() as connection:
+            connection.execute(delete(Event).where(col(Event.id) == first["id"]))
+        return chunk
+
+    monkeypatch.setattr(recovering, "_next_chunk", look_and_sweep)
+    assert recover_some(depot.house)
+    (delivery,) = deliveries_to(depot.house, endpoint)
+    assert delivery.event_id == last["id"]
+    assert worked_off(depot, wish).found == 1
+
+
+def test_what_is_given_up_is_locked_in_the_order_of_ids(depot: Depot) -> None:
+    """As by all who lock several, lest two wait for each other."""
+    endpoint = depot.endpoint()
+    happened(depot, 3)
+    asked(depot, endpoint, since=HOUR)
+    with heard(depot.house.database.engine) as said:
+        assert recover_some(depot.house)
+    (statement,) = [sql for sql, _ in said if sql.startswith("SELECT webhook_delivery.id")]
+    assert "ORDER BY webhook_delivery.id" in statement
+
+
 async def test_by_two_at_once_and_twice_it_has_effect_once(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovering, "EVENTS_AT_ONCE", 5)
     endpoint = depot.endpoint()
@@ -156,11 +209,17 @@ def test_each_part_asks_as_much_whatever_it_finds(depot: Depot) -> None:
 
 
 def test_the_next_part_is_found_by_an_index(depot: Depot) -> None:
-    endpoint = depot.endpoint()
-    happened(depot, 3)
-    asked(depot, endpoint, since=HOUR)
-    with heard(depot.house.database.engine) as said:
+    endpoint, engine = depot.endpoint(), depot.house.database.engine
+    happened(depot, 1_000)
+    for other in ("DLHKP", "PERKIM", "DISHUB"):
+        depot.clock.advance(-1_000 * MINUTE)
+        happened(depot, 1_000, agency_code=other)
+    asked(depot, endpoint, since=5 * HOUR)
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE webhook_event")
+    with heard(engine) as said:
         assert recover_some(depot.house)
     (statement,) = [each for each in said if "webhook_event.type" in each[0]]
-    steps = plan_of(depot.house.database.engine, statement)
+    steps = plan_of(engine, statement)
     assert any("ix_webhook_event_agency_at" in step for step in steps), steps

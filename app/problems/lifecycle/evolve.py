@@ -343,9 +343,8 @@ def _part_finished(problem: Problem, fact: Fact, at: datetime, author: Author) -
     after = problem.with_assignment(part)
     if not part.is_lead:
         return after
-    return replace(
-        after, worked_by=Worker.AGENCY, finished_by=author.account_id, finished_at=at, resolution=part.resolution
-    )
+    worker = Worker.LINK if fact.data.get("by_link") else Worker.AGENCY
+    return replace(after, worked_by=worker, finished_by=author.account_id, finished_at=at, resolution=part.resolution)
 
 
 def _part_given_back(problem: Problem, fact: Fact, at: datetime, _author: Author) -> Problem:

@@ -124,6 +124,7 @@ def finish(problem: Problem, part: Assignment, said: PartFinish, context: Contex
             resolution=said.resolution.value,
             photos=photos or None,
             proof_omitted=is_proof_omitted(problem, said.photos, needed=needed),
+            by_link=(context.actor is not None and context.actor.part_id is not None) or None,
         )
     ]
 

@@ -78,7 +78,10 @@ def problem_of(session: Session, assignment_id: UUID) -> UUID:
 
 def assignment(work: Work[Actor], assignment_id: UUID) -> AssignmentOut:
     """One agency's part, where the caller may see the problem."""
-    shown = problem(work, problem_of(work.session, assignment_id))
+    try:
+        shown = problem(work, problem_of(work.session, assignment_id))
+    except ProblemNotFound:
+        raise AssignmentNotFound from None
     found = next((each for each in shown.assignments if each.id == assignment_id), None)
     if found is None:
         raise AssignmentNotFound

@@ -1,6 +1,8 @@
 """Publishing: what happened becomes events of the agencies that want them, and deliveries, in the same transaction.
 
-A change that is rolled back leaves neither. However much happened at once, it takes one look at who wants to hear, and
+An agency that has an endpoint, or a key that names `events`, gets all of its events kept; to an endpoint go those that
+it asks for. So one that asks for more later, or is made later, can be sent what was kept. A change that is rolled back
+leaves neither. However much happened at once, it takes one look at who wants to hear, and
 one insert each of events and deliveries; and nothing at all where no agency is concerned.
 """
 
@@ -48,7 +50,7 @@ def publish_ping(session: Session, house: House, endpoint: Endpoint, now: dateti
     """Asks one endpoint whether it is there, whatever its state; answers the id of the delivery. Nobody polls it."""
     data = {"endpoint": endpoint.id, "by": "system"}
     event = _event(News(endpoint.agency_code, EventType.PING, now, data))
-    delivery = _delivery(event["id"], endpoint.id, now, is_ping=True)
+    delivery = delivery_row(event["id"], endpoint.id, now, is_ping=True)
     insert_rows(session, Event, [event | {"acknowledged_at": now, "open_id": None}])
     insert_rows(session, Delivery, [delivery])
     ring_after_commit(session, bell_of(house))
@@ -63,38 +65,39 @@ class _Endpoint:
     """What an endpoint asks for."""
 
     id: UUID
-    types: frozenset[str]
+    types: Collection[str]
     area: str | None
 
     def wants(self, news: News) -> bool:
-        is_its_type = not self.types or news.type in self.types
-        places = [place for place in (news.area, news.left) if place is not None]
-        is_its_area = self.area is None or not places or any(lies_in(place, self.area) for place in places)
-        return is_its_type and is_its_area
+        return asks_for(self.types, self.area, news.type, news.area, news.left)
 
 
-@dataclass
-class _Wants:
-    """The ways by which one agency hears."""
+def asks_for(types: Collection[str], prefix: str | None, type_: EventType, *areas: str | None) -> bool:
+    """Whether an endpoint of these types (or none, for all) and this area asks for an event that touches these areas.
 
-    endpoints: list[_Endpoint]
-    polls: bool = False
-    """One of its systems fetches events by itself, whatever they are."""
+    What happened nowhere is for every endpoint, whatever area it asks for.
+    """
+    places = [area for area in areas if area is not None]
+    is_its_area = prefix is None or not places or any(lies_in(place, prefix) for place in places)
+    return is_its_area and (not types or type_ in types)
 
 
-def _wanted(session: Session, agencies: Collection[str], now: datetime) -> dict[str, _Wants]:
-    """The agencies that want to hear of anything, with what they want."""
-    wanted: dict[str, _Wants] = {}
+_Wanted = dict[str, list[_Endpoint]]
+"""The agencies for which events are kept, whatever they are, with the endpoints that some of them are sent to."""
+
+
+def _wanted(session: Session, agencies: Collection[str], now: datetime) -> _Wanted:
+    """Those of these agencies that have an endpoint, or a system that may fetch events by itself."""
+    wanted: _Wanted = {}
     if not agencies:
         return wanted
     statement = _asking(len(agencies) == 1)
     rows = session.connection().execute(statement, {"agencies": bound(agencies), "now": now})
     for agency, endpoint_id, asked, area in rows:
         if endpoint_id is not None:
-            wants = wanted.setdefault(agency, _Wants([]))
-            wants.endpoints.append(_Endpoint(endpoint_id, frozenset(asked), area))
+            wanted.setdefault(agency, []).append(_Endpoint(endpoint_id, frozenset(asked), area))
         elif KeyVerb.EVENTS in asked:
-            wanted.setdefault(agency, _Wants([])).polls = True
+            wanted.setdefault(agency, [])
     return wanted
 
 
@@ -116,18 +119,16 @@ def _asking(is_one: bool) -> Any:
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _insert(session: Session, news: Iterable[News], wanted: dict[str, _Wants], now: datetime, house: House) -> None:
+def _insert(session: Session, news: Iterable[News], wanted: _Wanted, now: datetime, house: House) -> None:
     events: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
     for each in news:
-        wants = wanted.get(each.agency)
-        if wants is None:
+        endpoints = wanted.get(each.agency)
+        if endpoints is None:
             continue
-        endpoints = [endpoint.id for endpoint in wants.endpoints if endpoint.wants(each)]
-        if endpoints or wants.polls:
-            event = _event(each)
-            events.append(event)
-            deliveries += [_delivery(event["id"], endpoint_id, now) for endpoint_id in endpoints]
+        event = _event(each)
+        events.append(event)
+        deliveries += [delivery_row(event["id"], endpoint.id, now) for endpoint in endpoints if endpoint.wants(each)]
     if events:
         insert_rows(session, Event, events)
     if deliveries:
@@ -143,6 +144,7 @@ def _event(news: News) -> dict[str, Any]:
         "type": news.type,
         "at": news.at,
         "area_code": news.area,
+        "left_code": news.left,
         "problem_id": news.problem,
         "version": news.version,
         "payload": payload_text(news.type, news.at, news.data),
@@ -151,7 +153,8 @@ def _event(news: News) -> dict[str, Any]:
     }
 
 
-def _delivery(event_id: UUID, endpoint_id: UUID, now: datetime, *, is_ping: bool = False) -> dict[str, Any]:
+def delivery_row(event_id: UUID, endpoint_id: UUID, now: datetime, *, is_ping: bool = False) -> dict[str, Any]:
+    """A row of a delivery that is due now."""
     return {
         "id": new_id(),
         "event_id": event_id,
