@@ -104,7 +104,7 @@ class Turns:
 
 
 class Hops:
-    """The threads that may touch the database: as many as there are connections."""
+    """The threads of requests that may touch the database: each finds a connection, whatever the background does."""
 
     def __init__(self, size: int, patience: float) -> None:
         self._turns = Turns(size, patience, "All database connections are in use.")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from random import Random
 from typing import Final, TypeVar
 
@@ -14,7 +15,7 @@ from app.kit.database import Again
 from app.kit.house import House
 from app.kit.refusals import Busy
 from app.kit.vault import Unreadable
-from app.webhooks.actions.queue import Claimed, Claims, Outcome, claim, probe, settle
+from app.webhooks.actions.queue import Claimed, Claims, Outcome, claim, probe, put_in_order, settle
 from app.webhooks.actions.recovering import recover_some
 from app.webhooks.bell import bell_of
 from app.webhooks.sending import Answer, Sender, SenderUnsafe
@@ -26,7 +27,7 @@ AnswerT = TypeVar("AnswerT")
 POLL_SECONDS: Final = 0.5
 """Without a bell, as between processes, it looks again after so long."""
 CHORES_SECONDS: Final = 5.0
-"""Between two looks at what is to be probed or recovered, as long as there is nothing."""
+"""Between two looks at what is to be probed, recovered or put in order, as long as there is nothing."""
 FINISHING_SECONDS: Final = 20.0
 """When it is told to stop, what is under way has so long to end; leases bring the rest again."""
 _SETTLED_AT_ONCE: Final = 200
@@ -70,7 +71,7 @@ class Courier:
         try:
             if await self._is_safe():
                 while not stop.is_set():
-                    await self._beat()
+                    await self._beat(stop)
                 await self._finish()
             await stop.wait()
         finally:
@@ -98,14 +99,16 @@ class Courier:
             return False
         return True
 
-    async def _beat(self) -> None:
+    async def _beat(self, stop: asyncio.Event) -> None:
         """Settles what has ended, claims what there is room for, and waits until there is something to do again."""
         self._wake.clear()
         try:
             await self._settle_ended()
+            if stop.is_set():  # settling may have taken long
+                return
             claims = await self._hop(lambda: claim(self._house, self._busy(), self._chance))
             self._begin(claims)
-            has_more = bool(claims.deliveries) or await self._do_chores()
+            has_more = await self._do_chores() or claims.has_more
         except _TRANSIENT as error:
             _log.warning("the database is away", error=type(error).__name__)
             await asyncio.sleep(POLL_SECONDS)
@@ -130,12 +133,13 @@ class Courier:
         return [*self._under_way.values(), *(claimed for claimed, _ in self._to_settle)]
 
     def _begin(self, claims: Claims) -> None:
+        opened = cache(self._house.vault.open)  # a secret once, however much is sent to its endpoint
         for claimed in claims.deliveries:
-            self._under_way[asyncio.create_task(self._carry(claimed))] = claimed
+            self._under_way[asyncio.create_task(self._carry(claimed, opened))] = claimed
 
-    async def _carry(self, claimed: Claimed) -> None:
+    async def _carry(self, claimed: Claimed, opened: Callable[[str], str]) -> None:
         try:
-            self._to_settle.append((claimed, await self._deliver(claimed)))
+            self._to_settle.append((claimed, await self._deliver(claimed, opened)))
         finally:
             task = asyncio.current_task()
             assert task is not None, "a coroutine runs in one"
@@ -164,12 +168,13 @@ class Courier:
                 await self._settle([each])
 
     async def _do_chores(self) -> bool:
-        """Probes and recoveries, now and then; answers whether there is more to recover."""
+        """Probes, recoveries, and what is to be put in order, now and then; answers whether there is more."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._chores_at:
             return False
         await self._hop(lambda: probe(self._house))
-        has_more = await self._hop(lambda: recover_some(self._house))
+        is_recovering = await self._hop(lambda: recover_some(self._house))
+        has_more = await self._hop(lambda: put_in_order(self._house)) or is_recovering
         self._chores_at = loop.time() + (0 if has_more else CHORES_SECONDS)
         return has_more
 
@@ -178,22 +183,25 @@ class Courier:
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISHING_SECONDS):
                 while self._busy():
-                    if self._under_way:
-                        await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
                     try:
-                        await self._settle_ended()
+                        await self._settle_ended()  # also what ended before it was told to stop
                     except _TRANSIENT as error:
                         _log.warning("the database is away", error=type(error).__name__)
                         await asyncio.sleep(POLL_SECONDS)
+                    else:
+                        if self._under_way:
+                            await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
         if self._busy():
             _log.warning("left to their leases", count=len(self._busy()))
 
     # -- one pass ----------------------------------------------------------------------------------------------------
 
     async def turn(self) -> int:
-        """Probes, recovers, claims, sends and settles once, for a clock that is set; answers how many were claimed."""
+        """Each part once, and the chores to their end, for a clock that is set; answers how many were claimed."""
         await self._hop(lambda: probe(self._house))
         while await self._hop(lambda: recover_some(self._house)):
+            pass
+        while await self._hop(lambda: put_in_order(self._house)):
             pass
         claims = await self._hop(lambda: claim(self._house, self._busy(), self._chance))
         self._begin(claims)
@@ -204,11 +212,11 @@ class Courier:
 
     # -- one delivery ------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, claimed: Claimed) -> Outcome | None:
+    async def _deliver(self, claimed: Claimed, opened: Callable[[str], str]) -> Outcome | None:
         """Signs and sends it. None where it could not be sent for a reason of our own, which costs it no attempt."""
         now, body = self._house.clock(), claimed.payload.encode()
         try:
-            secrets = [self._house.vault.open(sealed) for sealed in (claimed.secret, claimed.former_secret) if sealed]
+            secrets = [opened(sealed) for sealed in (claimed.secret, claimed.former_secret) if sealed is not None]
             headers = signed_headers(secrets, str(claimed.event_id), now, body)
             answer = await self._sender.send(claimed.url, headers, body, now)
         except (Unreadable, SenderUnsafe) as error:

@@ -45,11 +45,15 @@ class Endpoint(SQLModel, table=True):
     pauses: int = 0
     """Pauses in a row, each longer than the one before."""
     failing_since: datetime | None = Field(default=None, sa_type=Moment)
-    """The first of the failures in a row: since then nothing has arrived."""
+    """The first of the failures in a row: since then nothing has arrived, and it was tried all along."""
+    failed_at: datetime | None = Field(default=None, sa_type=Moment)
+    """The last of them; where it lies back too far, nobody knows whether it failed in between."""
     next_at: datetime = Field(sa_type=Moment)
     """Nothing is sent to it before; a pause, or the next probe of a disabled one."""
     is_catching_up: bool = False
     """It came back, and what was held for it flows in order, at a bounded rate."""
+    ordered_to: UUID | None = None
+    """So far what waits for it has been put in order; as long as there is more, nothing is sent. None: all of it is."""
 
 
 class Event(SQLModel, table=True):

@@ -31,7 +31,10 @@ FAILURES_BEFORE_PAUSE: Final = 5
 PAUSE: Final = timedelta(seconds=30)
 PAUSE_MAXIMUM: Final = timedelta(hours=1)
 DISABLED_AFTER: Final = timedelta(hours=120)
-"""Of nothing but failures."""
+"""Of nothing but failures, none of them longer after the one before than `SILENCE_MAXIMUM`."""
+SILENCE_MAXIMUM: Final = timedelta(hours=30)
+"""As long as something fails, it is tried again sooner than this, by a table whose longest delay is 24 hours and a
+fifth. After more, nothing was to be sent meanwhile, or we were off ourselves: nobody knows that it failed all along."""
 PROBED_EVERY: Final = timedelta(hours=1)
 
 
@@ -64,6 +67,7 @@ class Standing:
     failures: int
     pauses: int
     failing_since: datetime | None
+    failed_at: datetime | None
     next_at: datetime
     is_catching_up: bool
 
@@ -100,7 +104,7 @@ def after(standing: Standing, tried: Tried, now: datetime, pace: timedelta) -> S
 def _after_success(standing: Standing, tried: Tried, now: datetime, pace: timedelta) -> Standing:
     if standing.disabled_by is DisabledBy.GONE:
         return standing  # a person said that it is gone, and a person says that it is not
-    clean = replace(standing, failures=0, pauses=0, failing_since=None)
+    clean = replace(standing, failures=0, pauses=0, failing_since=None, failed_at=None)
     if standing.state is EndpointState.DISABLED:
         return replace(
             clean, state=EndpointState.ACTIVE, disabled_by=None, disabled_at=None, next_at=now, is_catching_up=True
@@ -114,8 +118,8 @@ def _after_success(standing: Standing, tried: Tried, now: datetime, pace: timede
 def _after_failure(standing: Standing, tried: Tried, now: datetime, pace: timedelta) -> Standing:
     if standing.state is not EndpointState.ACTIVE:
         return standing  # what was under way when it was paused or disabled tells nothing new
-    since = standing.failing_since or now
-    failing = replace(standing, failures=standing.failures + 1, failing_since=since)
+    since = _failing_since(standing, now)
+    failing = replace(standing, failures=standing.failures + 1, failing_since=since, failed_at=now)
     if now - since >= DISABLED_AFTER:
         return replace(_disabled(failing, DisabledBy.FAILING, now), next_at=now + PROBED_EVERY)
     was_paused = standing.failures >= FAILURES_BEFORE_PAUSE
@@ -124,6 +128,11 @@ def _after_failure(standing: Standing, tried: Tried, now: datetime, pace: timede
     if tried.alone:
         return replace(failing, next_at=_next_turn(standing, tried, now, pace))
     return failing  # of those under way when the pause began, the first has made it
+
+
+def _failing_since(standing: Standing, now: datetime) -> datetime:
+    was_tried = standing.failed_at is not None and now - standing.failed_at <= SILENCE_MAXIMUM
+    return standing.failing_since if was_tried and standing.failing_since is not None else now
 
 
 def _disabled(standing: Standing, by: DisabledBy, now: datetime) -> Standing:
@@ -151,6 +160,8 @@ class Wish:
 def dealt(room: int, wishes: Mapping[UUID, Wish]) -> dict[UUID, int]:
     """How many each endpoint is sent, in all at most `room`: one by one to whichever has the fewest under way.
 
+    Nobody is given one more who has half as many under way as there is room left, or more. So however many there are
+    that answer slowly, or not at all, some room is left for whoever comes next: the more of them, the less they have.
     Between equals the earlier in `wishes` comes first, which is for the caller to shuffle.
     """
     waiting = [(wish.under_way, order, name) for order, (name, wish) in enumerate(wishes.items()) if wish.more > 0]
@@ -158,6 +169,8 @@ def dealt(room: int, wishes: Mapping[UUID, Wish]) -> dict[UUID, int]:
     shares: dict[UUID, int] = {}
     while waiting and room > 0:
         under_way, order, name = heapq.heappop(waiting)
+        if under_way * 2 >= room:
+            break  # nor has any of the others fewer
         shares[name] = shares.get(name, 0) + 1
         room -= 1
         if shares[name] < wishes[name].more:

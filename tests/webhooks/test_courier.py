@@ -16,14 +16,16 @@ from sqlalchemy.exc import OperationalError
 
 from app.assembly import assemble, create_app
 from app.kit.database import insert_rows
+from app.kit.vault import Vault
 from app.webhooks import courier as loop
 from app.webhooks.bell import bell_of, ring_after_commit
 from app.webhooks.courier import Courier
 from app.webhooks.guard import Guard
 from app.webhooks.models import Delivery, Event
 from app.webhooks.sending import Sender
-from app.webhooks.words import DeliveryState
+from app.webhooks.words import DeliveryState, DisabledBy, EndpointState
 from tests.conftest import settings_for
+from tests.webhooks.ears import deliveries_to
 from tests.webhooks.queues import Depot, delivery_row, event_row
 from tests.webhooks.receiver import LOOPBACK, Arrived, Hostile, Line, Reply, never_answers
 
@@ -112,6 +114,52 @@ async def test_the_slowest_keeps_nobody_waiting(depot: Depot) -> None:
     finally:
         gate.open()
     assert depot.states(quick) == {DeliveryState.DELIVERED: 40}
+
+
+async def test_eight_that_hang_keep_nobody_waiting(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "FINISHING_SECONDS", 3.0)
+    hanging = [depot.endpoint(f"/hangs/{number}") for number in range(8)]
+    for number, endpoint in enumerate(hanging):
+        depot.receiver.answer_at(f"/hangs/{number}", never_answers)
+        depot.waiting(endpoint, 20)
+    healthy = depot.endpoint()
+    async with running(depot.courier()):
+        await depot.receiver.came(52)
+        depot.waiting(healthy, 40)
+        await depot.receiver.came(52 + 40)
+        assert [depot.states(endpoint) for endpoint in hanging] == [{DeliveryState.WAITING: 20}] * 8
+        assert not any(each.attempts for endpoint in hanging for each in deliveries_to(depot.house, endpoint))
+    assert depot.states(healthy) == {DeliveryState.DELIVERED: 40}
+    assert len(depot.receiver.arrived) == 92, "and nobody who hangs had more"
+
+
+async def test_chores_are_done_however_much_there_is_to_send(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHORES_SECONDS", 0.0)
+    for number in range(4):
+        depot.waiting(depot.endpoint(f"/{number}"), 150)
+    depot.endpoint("/disabled", state=EndpointState.DISABLED, disabled_by=DisabledBy.FAILING)
+    async with running(depot.courier()):
+        await depot.receiver.came(300)
+        early = [each.path for each in depot.receiver.arrived[:300]]
+        await depot.receiver.came(602)
+    assert "/disabled" in early
+
+
+async def test_a_secret_is_opened_once_for_all_that_is_claimed_of_an_endpoint(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    opens = Vault.open
+
+    def heard(vault: Vault, sealed: str) -> str:
+        opened.append(sealed)
+        return opens(vault, sealed)
+
+    monkeypatch.setattr(Vault, "open", heard)
+    for number in range(2):
+        depot.waiting(depot.endpoint(f"/{number}"), 8)
+    assert await depot.turn() == 16
+    assert len(opened) == len(set(opened)) == 2
 
 
 async def test_told_to_stop_it_finishes_what_is_under_way_and_claims_nothing_new(depot: Depot) -> None:

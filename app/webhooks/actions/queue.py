@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Integer, Row, Select, and_, bindparam, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Integer, Row, Select, Update, and_, bindparam, func, or_, select, true, update
 from sqlmodel import Session
 
 from app.kit.columns import Moment, columns_of, table_of
@@ -42,6 +42,8 @@ from app.webhooks.words import DeliveryState, DisabledBy, EndpointState, EventTy
 GONE: Final = 410
 SOON: Final = timedelta(seconds=1)
 """An endpoint whose next turn comes sooner than this is waited for; a later one is found by looking again."""
+ORDERED_AT_ONCE: Final = 2_000
+"""Deliveries that are put in order in one transaction."""
 _PROBED_AT_ONCE = 50
 _D, _E, _A = columns_of(Delivery), columns_of(Endpoint), columns_of(Attempt)
 _log = structlog.get_logger("ujung.webhooks")
@@ -75,6 +77,8 @@ class Claims:
     deliveries: Sequence[Claimed] = ()
     next_turn: datetime | None = None
     """When the next endpoint that is catching up may be sent to, where that is soon."""
+    has_more: bool = False
+    """Whether another look might find more at once: the room given to some was left by them for others."""
 
 
 @dataclass(frozen=True)
@@ -121,20 +125,24 @@ def claim(house: House, under_way: Collection[Claimed], chance: Random) -> Claim
     if not wanted.pings and not wanted.shares:
         return Claims((), next_turn)
     deliveries = house.database.perform(lambda session: _claim(session, house, wanted, now))
-    return Claims(deliveries, next_turn)
+    asked = len(wanted.pings) + sum(wanted.shares.values())
+    return Claims(deliveries, next_turn, has_more=0 < len(deliveries) < asked)
 
 
 def _is_due(row: Row[Any], now: datetime) -> bool:
-    return row.state is EndpointState.ACTIVE and row.next_at <= now and row.due is not None and row.due <= now
+    is_open = row.state is EndpointState.ACTIVE and row.ordered_to is None and row.next_at <= now
+    return is_open and row.due is not None and row.due <= now
 
 
 def _wanted(
     settings: Settings, ready: Sequence[Row[Any]], under_way: Collection[Claimed], room: int, now: datetime
 ) -> _Wanted:
-    """Pings first, one at a time each; then everybody's share of the room that is left."""
+    """Pings first, one at a time each and no more than half of all; then everybody's share of the room that is left."""
     busy = Counter(each.endpoint_id for each in under_way)
     pinged = {each.endpoint_id for each in under_way if each.is_ping}
-    pings = [row.id for row in ready if row.ping is not None and row.ping <= now and row.id not in pinged][:room]
+    room_for_pings = min(room, max(0, (settings.webhook_in_flight + 1) // 2 - len(pinged)))
+    to_ping = [row.id for row in ready if row.ping is not None and row.ping <= now and row.id not in pinged]
+    pings = to_ping[:room_for_pings]
     open_ones = [row for row in ready if _is_due(row, now)]
     alone = {row.id for row in open_ones if is_sent_one_by_one(row.failures, is_catching_up=row.is_catching_up)}
     wishes = {
@@ -200,14 +208,19 @@ _NOW = bindparam("now", type_=Moment)
 _WAITS = (_D.endpoint_id == _E.id, _D.state == DeliveryState.WAITING)
 _EARLIEST = select(_D.next_at).where(*_WAITS).order_by(_D.next_at).limit(1)
 """When the first delivery of an endpoint is due. As a minimum it might be a reason to read them all."""
-_IS_OPEN = (_E.removed_at.is_(None), _E.state == EndpointState.ACTIVE, _E.next_at <= _NOW)
+_IS_OPEN = (
+    _E.removed_at.is_(None),
+    _E.state == EndpointState.ACTIVE,
+    _E.ordered_to.is_(None),
+    _E.next_at <= _NOW,
+)
 
 
 def _ready() -> Select[Any]:
     """The endpoints for which something is due, or will be soon; each looked up by the first row of an index."""
     looked_up = (
         select(
-            *(_E.id, _E.state, _E.failures, _E.next_at, _E.is_catching_up),
+            *(_E.id, _E.state, _E.failures, _E.next_at, _E.is_catching_up, _E.ordered_to),
             _EARLIEST.scalar_subquery().label("due"),
             _EARLIEST.where(_D.is_ping).scalar_subquery().label("ping"),
         )
@@ -216,7 +229,7 @@ def _ready() -> Select[Any]:
     )
     found = looked_up.c
     its_turn = or_(found.next_at <= _NOW, and_(found.is_catching_up, found.next_at <= bindparam("soon", type_=Moment)))
-    is_open = and_(found.state == EndpointState.ACTIVE, its_turn, found.due <= _NOW)
+    is_open = and_(found.state == EndpointState.ACTIVE, found.ordered_to.is_(None), its_turn, found.due <= _NOW)
     return select(looked_up).where(or_(is_open, found.ping <= _NOW))
 
 
@@ -251,6 +264,7 @@ def _whole() -> Select[Any]:
         .join_from(table_of(Delivery), table_of(Endpoint), _E.id == _D.endpoint_id)
         .join(table_of(Event), event.id == _D.event_id)
         .where(_D.id.in_(bindparam("ids", expanding=True)))
+        .where(_E.removed_at.is_(None))  # on PostgreSQL it may be since the heads were read, and then has no secret
     )
 
 
@@ -278,7 +292,8 @@ _WHOLE = _whole()
 def settle(house: House, outcomes: Sequence[Outcome], chance: Random) -> int:
     """Writes down what came of these attempts; answers of how many.
 
-    One whose lease was taken over meanwhile, or that was cancelled, settles nothing.
+    One whose lease was taken over meanwhile, or that was cancelled, settles nothing; but where it was sent alone, its
+    endpoint waits for it no longer.
     """
     return house.database.perform(lambda session: _settle(session, house, outcomes, chance)) if outcomes else 0
 
@@ -286,7 +301,8 @@ def settle(house: House, outcomes: Sequence[Outcome], chance: Random) -> int:
 def _settle(session: Session, house: House, outcomes: Sequence[Outcome], chance: Random) -> int:
     now = house.clock()
     held = {row.id: row for row in session.connection().execute(_HELD, {"ids": [each.claimed.id for each in outcomes]})}
-    ours = [each for each in outcomes if each.claimed.id in held and held[each.claimed.id].lease == each.claimed.lease]
+    ours = [each for each in outcomes if _is_ours(each.claimed, held)]
+    _let_others_in(session, house, [each.claimed for each in outcomes if not _is_ours(each.claimed, held)], now)
     if not ours:
         return 0
     insert_rows(session, Attempt, _attempts(session, ours))
@@ -296,17 +312,35 @@ def _settle(session: Session, house: House, outcomes: Sequence[Outcome], chance:
     return len(ours)
 
 
+def _is_ours(claimed: Claimed, held: Mapping[UUID, Row[Any]]) -> bool:
+    return claimed.id in held and held[claimed.id].lease == claimed.lease
+
+
 _HELD = (
     select(_D.id, _D.lease, _D.attempts)
     .where(_D.id.in_(bindparam("ids", expanding=True)), _D.state == DeliveryState.WAITING)
     .order_by(_D.id)
     .with_for_update(key_share=True)
 )
+_LETTING_OTHERS_IN = (
+    update(table_of(Endpoint))
+    .where(_E.id.in_(bindparam("names", expanding=True)), _E.next_at.in_(bindparam("untils", expanding=True)))
+    .values(next_at=bindparam("now"))
+)
 _LAST_NUMBERS = (
     select(_A.delivery_id, func.max(_A.number))
     .where(_A.delivery_id.in_(bindparam("ids", expanding=True)))
     .group_by(_A.delivery_id)
 )
+
+
+def _let_others_in(session: Session, house: House, lost: Collection[Claimed], now: datetime) -> None:
+    """Endpoints of what was sent alone, and is ours no more, are sent to again, unless it is another's turn by now."""
+    alone = [each for each in lost if each.alone]
+    if alone:
+        lease = lease_of(house.settings)
+        given = {"names": [each.endpoint_id for each in alone], "untils": [each.at + lease for each in alone]}
+        session.connection().execute(_LETTING_OTHERS_IN, given | {"now": now})
 
 
 def _attempts(session: Session, ours: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -347,7 +381,10 @@ _STANDINGS = select(_E.id, _E.agency_code, *(_E[name] for name in _STANDING)).wh
     _E.id.in_(bindparam("names", expanding=True))
 )
 _STANDINGS_LOCKED = _STANDINGS.order_by(_E.id).with_for_update(key_share=True)
-_STILL_DUE = select(_E.id).where(_E.id.in_(bindparam("names", expanding=True)), _EARLIEST.scalar_subquery() <= _NOW)
+_STILL_DUE = select(_E.id).where(
+    _E.id.in_(bindparam("names", expanding=True)),
+    or_(_EARLIEST.scalar_subquery() <= _NOW, _E.ordered_to.is_not(None)),
+)
 
 
 def _judge(session: Session, house: House, ours: Sequence[Outcome], now: datetime) -> None:
@@ -372,7 +409,7 @@ def _judge(session: Session, house: House, ours: Sequence[Outcome], now: datetim
         standing = _standing(row)
         for outcome in by_endpoint[row.id]:
             before, standing = standing, after(standing, _tried(outcome), now, pace)
-            if standing.state is not before.state:
+            if (standing.state, standing.disabled_by) != (before.state, before.disabled_by):
                 news.append(_news(row, standing, before, now))
                 recovered += [row.id] if standing.state is EndpointState.ACTIVE else []
         stands[row.id] = standing
@@ -410,15 +447,51 @@ def _news(row: Row[Any], standing: Standing, before: Standing, now: datetime) ->
 def flow_in_order(session: Session, endpoints: Collection[UUID], now: datetime) -> None:
     """What waits for these endpoints is due in the order in which it came to be, tried before or not.
 
-    What is being sent at this moment stays as it is.
+    What is being sent at this moment stays as it is. Where very much waits, the endpoints are held meanwhile, and
+    `put_in_order` does it by and by.
     """
     if not endpoints:
         return
-    is_under_way = and_(_D.lease.is_not(None), _D.next_at > now)
     waits = (_D.endpoint_id.in_(endpoints), _D.state == DeliveryState.WAITING)
-    out_of_order = _D.next_at != _D.created_at
-    statement = update(Delivery).where(*waits, out_of_order, ~is_under_way)
-    session.connection().execute(statement.values(next_at=_D.created_at, lease=None))
+    few = session.execute(select(_D.id).where(*waits).limit(ORDERED_AT_ONCE + 1)).all()
+    if len(few) <= ORDERED_AT_ONCE:
+        session.connection().execute(_in_order(*waits, now=now))
+    else:
+        holding = update(table_of(Endpoint)).where(_E.id.in_(endpoints)).values(ordered_to=UUID(int=0))
+        session.connection().execute(holding)
+
+
+def _in_order(*which: ColumnElement[bool], now: datetime) -> Update:
+    is_under_way = and_(_D.lease.is_not(None), _D.next_at > now)
+    statement = update(table_of(Delivery)).where(*which, _D.next_at != _D.created_at, ~is_under_way)
+    return statement.values(next_at=_D.created_at, lease=None)
+
+
+def put_in_order(house: House) -> bool:
+    """Goes on with putting in order what waits for one endpoint that is held for it; answers whether there was one."""
+    with house.database.read() as session:
+        if session.scalar(_TO_ORDER) is None:
+            return False
+    return house.database.perform(lambda session: _put_in_order(session, house.clock()))
+
+
+_TO_ORDER = select(_E.id).where(_E.ordered_to.is_not(None), _E.removed_at.is_(None)).order_by(_E.id).limit(1)
+
+
+def _put_in_order(session: Session, now: datetime) -> bool:
+    locked = session.scalar(_TO_ORDER.with_for_update(key_share=True, skip_locked=True))
+    if locked is None:
+        return False  # another process is at it
+    endpoint = session.get_one(Endpoint, locked, populate_existing=True)
+    waits = (_D.endpoint_id == locked, _D.state == DeliveryState.WAITING, _D.id > endpoint.ordered_to)
+    some = session.scalars(select(_D.id).where(*waits).order_by(_D.id).limit(ORDERED_AT_ONCE)).all()
+    if some:
+        free = select(_D.id).where(*waits, _D.id <= some[-1]).order_by(_D.id)
+        free = free.with_for_update(key_share=True, skip_locked=True)  # others settle, and then look at this endpoint
+        session.connection().execute(_in_order(_D.id.in_(free), now=now))
+    endpoint.ordered_to = some[-1] if len(some) == ORDERED_AT_ONCE else None
+    session.flush()
+    return True
 
 
 # -- probing ---------------------------------------------------------------------------------------------------------
