@@ -195,11 +195,16 @@ class Sender:
 
     async def _take(self, origin: httpcore.Origin) -> _Connection | None:
         """A connection kept for this origin that still stands, the one used last."""
-        for connection in [each for each in reversed(self._kept) if each.origin == origin]:
-            self._kept.remove(connection)
+        while (connection := self._last_kept(origin)) is not None:
             if not connection.http.has_expired():
-                return connection
+                break
             await connection.http.aclose()
+        return connection
+
+    def _last_kept(self, origin: httpcore.Origin) -> _Connection | None:
+        for place in reversed(range(len(self._kept))):
+            if self._kept[place].origin == origin:
+                return self._kept.pop(place)
         return None
 
     async def _open(self, target: Target, origin: httpcore.Origin) -> _Connection:
