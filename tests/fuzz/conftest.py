@@ -42,7 +42,7 @@ POSTS = (
     *("operator", "lurah", "staff", "camat", "officer", "head", "system"),
     *("first_monitor", "mayor", "admin", "nobody"),
 )
-USUAL = {"sqlite": ("lurah", "head"), "postgresql": ("camat", "system")}
+USUAL = {"sqlite": ("lurah",), "postgresql": ("system",)}
 """Who visits where the run is not the whole one."""
 WAITING = 4
 """How many proposals, and operations in quarantine."""
