@@ -170,6 +170,7 @@ def what_was_sent_counts_as_delivered(patch: Patch) -> None:
 
 def a_server_that_was_set_back_takes_no_notice(patch: Patch) -> None:
     """Of a device that was told more than the server knows by now, neither in a push nor in a pull."""
+
     def state_of(*given: Any) -> Any:
         return contact.state_of(*given).model_copy(update={"accepted": 2**31 - 1, "rewound": False})
 
