@@ -3,8 +3,8 @@
 from typing import Final
 
 from app.links.models import AssignmentLink
-from app.people.actors import Actor
-from app.people.words import KeyVerb, PostKind
+from app.people.actors import Actor, system_actor
+from app.people.words import KeyVerb
 from app.problems import policy
 from app.problems.words import AssignmentVerb
 
@@ -30,16 +30,5 @@ _VERBS: Final = frozenset(
 
 def actor_of(link: AssignmentLink) -> Actor:
     """Whoever holds the link: nobody by name, on its one assignment only."""
-    return Actor(
-        account_id=link.id,
-        name=f"Petugas {link.agency_code} (tautan)",
-        post_id=link.id,
-        kind=PostKind.HEAD,
-        area_code=None,
-        agency_code=link.agency_code,
-        acting=False,
-        session_id=link.id,
-        must_change_password=False,
-        verbs=_VERBS,
-        part_id=link.assignment_id,
-    )
+    name = f"Petugas {link.agency_code} (tautan)"
+    return system_actor(link.id, name, link.agency_code, _VERBS, part_id=link.assignment_id)

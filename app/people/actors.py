@@ -73,6 +73,32 @@ class Actor:
         return office(self.kind, self.area_code, self.agency_code)
 
 
+def system_actor(
+    key_id: UUID,
+    name: str,
+    agency_code: str,
+    verbs: frozenset[str],
+    *,
+    part_id: UUID | None = None,
+    last_used_at: datetime | None = None,
+) -> Actor:
+    """Nobody by name, who acts as the head of an agency does, as far as a key or a link says."""
+    return Actor(
+        account_id=key_id,
+        name=name,
+        post_id=key_id,
+        kind=PostKind.HEAD,
+        area_code=None,
+        agency_code=agency_code,
+        acting=False,
+        session_id=key_id,
+        must_change_password=False,
+        last_used_at=last_used_at,
+        verbs=verbs,
+        part_id=part_id,
+    )
+
+
 def view(kind: PostKind, area_code: str | None, agency_code: str | None) -> str:
     """A post by its kind and place, whoever holds it."""
     place = area_code or agency_code

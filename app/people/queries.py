@@ -19,7 +19,7 @@ from app.kit.house import Credentials, Work
 from app.kit.paging import Page, Slice
 from app.kit.refusals import NotFound, NotPermitted, Unauthenticated
 from app.kit.shelves import EDITION, told_edition
-from app.people.actors import Actor, Person
+from app.people.actors import Actor, Person, system_actor
 from app.people.models import Account, ApiKey, DeviceSession, Post
 from app.people.schemas import (
     AccountOut,
@@ -144,19 +144,7 @@ def _system(work: Work[Any], credentials: Credentials, token: str) -> Actor:
         log.warning("api key refused", code=refusal.code)
         raise refusal
     log.info("api key used")
-    return Actor(
-        account_id=key.id,
-        name=f"API {key.name}",
-        post_id=key.id,
-        kind=PostKind.HEAD,
-        area_code=None,
-        agency_code=key.agency_code,
-        acting=False,
-        session_id=key.id,
-        must_change_password=False,
-        last_used_at=key.last_used_at,
-        verbs=verbs,
-    )
+    return system_actor(key.id, f"API {key.name}", key.agency_code, verbs, last_used_at=key.last_used_at)
 
 
 def _refused_to_key(credentials: Credentials, verbs: frozenset[str]) -> NotPermitted | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -34,9 +34,10 @@ from app.sync.actions.devices import DeviceRevoked
 from app.sync.models import Proposal, Quarantined, SyncDevice, SyncOperation
 from app.sync.operations import AttachedIn, fingerprint_of, kind_of, said_by, sealed
 from app.sync.photos import Photos
-from app.sync.schemas import OperationIn, OperationOut, PushIn
+from app.sync.schemas import OperationIn, OperationOut, PullIn, PushIn
 from app.sync.words import SCHEMA, SCHEMAS_TAKEN, Outcome
 
+SaidT = TypeVar("SaidT", PullIn, PushIn)
 _log = structlog.get_logger("ujung.sync")
 _DEVICES, _POSTS = columns_of(SyncDevice), columns_of(Post)
 
@@ -73,17 +74,16 @@ def push(door: Door[Person], said: PushIn) -> Pushed:
         _log.exception("batch failed", operations=len(said.operations))
     pushed: list[Pushed] = []
     for each in said.operations:
-        pushed.append(_one(door, _still_waiting(said, pushed), each))
+        so_far = still_waiting(said, pushed[-1].device) if pushed else said
+        pushed.append(_one(door, so_far, each))
     if not pushed:
         raise Unexpected
     return Pushed([outcome for each in pushed for outcome in each.outcomes], pushed[-1].device)
 
 
-def _still_waiting(said: PushIn, pushed: Sequence[Pushed]) -> PushIn:
-    """The same push, after some of its operations: what was held of them waits too."""
-    if not pushed:
-        return said
-    waiting = {"waiting": pushed[-1].device.waiting, "waiting_since": pushed[-1].device.waiting_since}
+def still_waiting(said: SaidT, device: SyncDevice) -> SaidT:
+    """The same, said by a device that holds what it held and what of its push was held back."""
+    waiting = {"waiting": device.waiting, "waiting_since": device.waiting_since}
     return said.model_copy(update={"device": said.device.model_copy(update=waiting)})
 
 

@@ -92,20 +92,23 @@ def board_csv(work: Work[Actor], area: str | None) -> str:
 
 def contacts_of(session: Session, area: str | None = None) -> dict[str, Contact]:
     """The contact with each kelurahan of an area, or of all, that has a device."""
-    place, device = col(SyncContact.area_code), SyncDevice
+    place = col(SyncContact.area_code)
     statement = (
         select(
             place,
             func.count(),
             func.max(col(SyncContact.at)),
-            func.sum(col(device.waiting)),
-            func.min(col(device.waiting_since)),
+            func.sum(col(SyncDevice.waiting)),
+            func.min(col(SyncDevice.waiting_since)),
         )
         .join(
-            device,
-            and_(col(device.account_id) == col(SyncContact.account_id), col(device.id) == col(SyncContact.device_id)),
+            SyncDevice,
+            and_(
+                col(SyncDevice.account_id) == col(SyncContact.account_id),
+                col(SyncDevice.id) == col(SyncContact.device_id),
+            ),
         )
-        .where(col(device.revoked_at).is_(None))
+        .where(col(SyncDevice.revoked_at).is_(None))
     )
     if area is not None:
         statement = statement.where(areas.within(place, area))

@@ -14,7 +14,7 @@ from app.people.actors import Actor, ActorDoor, Person
 from app.people.queries import NoPost, PasswordChangeRequired, PostNotHeld
 from app.sync.actions.contact import Known, known_device, note_contact, state_of
 from app.sync.actions.devices import DeviceRevoked
-from app.sync.actions.push import Pushed, SchemaUnknown, ServerRewound, push
+from app.sync.actions.push import Pushed, SchemaUnknown, ServerRewound, push, still_waiting
 from app.sync.queries.pull import pull
 from app.sync.schemas import PullIn, PullOut, PushIn, PushOut
 
@@ -95,8 +95,7 @@ def _pulled_beside(door: Door[Actor], said: PullIn, done: Pushed) -> tuple[str, 
 
     What the device still holds is by now what it said, and what was held of the push.
     """
-    waiting = {"waiting": done.device.waiting, "waiting_since": done.device.waiting_since}
-    asking = said.model_copy(update={"device": said.device.model_copy(update=waiting)})
+    asking = still_waiting(said, done.device)
     try:
         return pulled(door, asking), "null"
     except Refusal as refusal:
